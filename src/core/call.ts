@@ -1,0 +1,94 @@
+/** A call, who makes it, what comes of it, and what a tool is given to work with. Types only. */
+import type { OpsError } from './errors.ts';
+import type { Blind, Host, Snapshot } from './host.ts';
+import type { Scope } from './scopes.ts';
+
+/** `stdio` (launched by a client) and `cli` (a person at a terminal) are never the same principal. */
+export interface Principal {
+  /** `stdio:<uid>`, `cli:<uid>` or `token:<name>`. */
+  id: string;
+  kind: 'stdio' | 'cli' | 'token';
+  scopes: ReadonlySet<Scope>;
+  /** Null: does not expire by itself. */
+  expiresAtMs: number | null;
+  /** Asked at every door step that grants something: a revoked token stops at once, also for kept handles. */
+  valid(): boolean;
+}
+
+export type Face = 'mcp-stdio' | 'mcp-http' | 'cli';
+
+export interface Call {
+  /** Correlation id: the same in log, audit and error answers. */
+  id: string;
+  face: Face;
+  tool: string;
+  args: unknown;
+  principal: Principal | undefined;
+  /** Aborted when the caller leaves or cancels. */
+  signal: AbortSignal;
+  /** Self-reported name and version of the client; display only, never a right. */
+  client?: string;
+  /** Socket address of an HTTP caller. */
+  address?: string;
+  progress?: (p: Progress) => void;
+}
+
+export interface Progress {
+  done: number;
+  total?: number;
+  text?: string;
+}
+
+export type Outcome =
+  | { status: 'done'; data: Record<string, unknown>; text: string; foreignPaths: string[] }
+  | { status: 'pending'; data: Record<string, unknown>; text: string; foreignPaths: string[] }
+  | { status: 'running'; data: Record<string, unknown>; text: string; foreignPaths: string[] }
+  | { status: 'failed'; error: OpsError };
+
+export interface ToolContext {
+  host: Host;
+  signal: AbortSignal;
+  /** Wall clock in ms. */
+  now(): number;
+  progress(done: number, total?: number, text?: string): void;
+  /** Recent snapshots, newest last; empty when nothing sampled lately. */
+  recent(): readonly Snapshot[];
+  /** What toolsets are left out on this host, and why. */
+  absent(): readonly Blind[];
+  /** Results kept for this principal. */
+  results: Results;
+}
+
+export type WorkState = 'running' | 'done' | 'failed' | 'cancelled' | 'lost';
+
+export interface KeptResult {
+  handle: string;
+  tool: string;
+  state: WorkState;
+  /** RFC 3339 is made at the edge of text; here it is ms. */
+  createdAtMs: number;
+  expiresAtMs: number;
+  /** The whole answer, redacted; null while it runs or when it failed. */
+  data: Record<string, unknown> | null;
+  foreignPaths: string[];
+  /** Lists in `data` that were cut, longest first. */
+  lists: string[];
+  error: { code: string; message: string; hint?: string } | null;
+  progress: Progress | null;
+}
+
+export interface Results {
+  /** Null when there is none, it expired, or it is not this principal's: the three look the same to a caller. */
+  get(handle: string): KeptResult | null;
+  /** Resolves when the work has ended, `ms` have passed or the signal fires. */
+  wait(handle: string, ms: number, signal: AbortSignal): Promise<KeptResult | null>;
+  /** Asks running work to stop. False when there is nothing to stop. */
+  cancel(handle: string): boolean;
+}
+
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

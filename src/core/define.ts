@@ -1,0 +1,29 @@
+/** The two ways to define a tool. They infer the types at the definition, add what every tool of the kind has, and forget them. */
+import * as z from 'zod';
+import { ChangeAnswer, More } from './schema.ts';
+import type { ChangeTool, ReadTool, Tool } from './tool.ts';
+
+export function defineRead<I extends z.ZodObject, O extends z.ZodObject>(tool: ReadTool<I, O>): Tool {
+  return { ...tool, output: tool.output.extend({ more: More.optional() }) } as unknown as Tool;
+}
+
+/** Adds `dry_run`, the answer that all changes share, and its text. */
+export function defineChange<I extends z.ZodObject>(tool: ChangeTool<I>): Tool {
+  const { preview, apply, undo, ...rest } = tool;
+  return {
+    ...rest,
+    input: tool.input.extend({ dry_run: z.boolean().default(false).describe('Only say what it would do.') }),
+    output: ChangeAnswer.extend({ more: More.optional() }),
+    text: changeText,
+    change: { preview, apply, undo },
+  } as unknown as Tool;
+}
+
+function changeText(answer: ChangeAnswer): string {
+  const lines = [`${answer.state}: ${answer.summary}`];
+  if (answer.diff) lines.push(answer.diff);
+  if (answer.receipt) lines.push(`receipt ${answer.receipt}`);
+  if (answer.handle) lines.push(`handle ${answer.handle}`);
+  if (answer.next) lines.push(`next: ${answer.next}`);
+  return lines.join('\n');
+}

@@ -1,0 +1,49 @@
+/** Shared zod parts. Flat, bounded, described: without bounds a JSON Schema grows by ±2^53 on every integer. */
+import * as z from 'zod';
+import { SCOPES } from './scopes.ts';
+
+/**
+ * A string (or subtree) that others can write: command lines, logs, labels, file contents. The door strips and redacts
+ * it, names its path in `_meta` and fences it in the text rendering; the structured result keeps the plain string.
+ * `source` says where it comes from, e.g. "process table".
+ */
+export function foreign<S extends z.ZodType>(schema: S, source: string): S {
+  return schema.meta({ ...schema.meta(), foreign: source }) as S;
+}
+
+/** Optional on every output: what was cut is kept under the handle, and `result_query` pages, greps and selects it. */
+export const More = z.object({
+  handle: z.string().nullable().describe('For result_query; null when the rest could not be kept.'),
+  shown: z.number(),
+  total: z.number(),
+  hint: z.string(),
+});
+export type More = z.output<typeof More>;
+
+/** A figure that is not there: which, and why. */
+export const Unknown = z.object({ what: z.string(), why: z.string() });
+
+export const Handle = z
+  .string()
+  .regex(/^[a-z]_[a-z2-7]{16,40}$/)
+  .describe('As an earlier answer gave it.');
+
+/** Seconds to wait before an answer is `running`. */
+export const WaitS = z.number().int().min(0).max(40).default(20).describe('Longest wait; then it goes on and answers running.');
+
+export const limit = (standard: number, max: number) => z.number().int().min(1).max(max).default(standard);
+
+export const ScopeName = z.enum(SCOPES);
+
+/** What every change answers. */
+export const ChangeAnswer = z.object({
+  state: z.enum(['done', 'dry_run', 'pending', 'running', 'rolled_back']),
+  summary: z.string(),
+  before: foreign(z.record(z.string(), z.unknown()), 'state before').optional(),
+  after: foreign(z.record(z.string(), z.unknown()), 'state after').optional(),
+  diff: foreign(z.string(), 'diff').optional(),
+  receipt: z.string().optional(),
+  handle: z.string().optional(),
+  next: z.string().optional(),
+});
+export type ChangeAnswer = z.output<typeof ChangeAnswer>;

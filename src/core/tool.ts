@@ -1,0 +1,143 @@
+/**
+ * What a tool is: one definition, from which the door, MCP, the CLI, the docs and the goldens are made. A handler
+ * knows nothing of MCP, users, scopes, SQL or time limits. Declared here: rights, risk, targets, how it may be cut.
+ */
+import type * as z from 'zod';
+import type { ToolContext } from './call.ts';
+import { type Risk, readsOnly, type Scope, type Toolset } from './scopes.ts';
+
+export type TargetKind = 'process' | 'container' | 'image' | 'stack' | 'unit' | 'path' | 'address';
+
+/** The thing acted on: shown in approvals, written in the audit, locked while it changes. */
+export interface Target {
+  kind: TargetKind;
+  name: string;
+}
+
+/** A person's or a model's rendering. Colour is a function, so that one text serves both. */
+export interface View {
+  paint(kind: 'bad' | 'warn' | 'good' | 'dim' | 'bold', text: string): string;
+  /** Columns of the terminal; what is wider is clipped with a mark. */
+  width: number;
+  /** Wall clock in ms, for ages. */
+  now: number;
+}
+
+export interface Preview {
+  /** The effect, in plain words. */
+  summary: string;
+  before?: Record<string, unknown>;
+  diff?: string;
+  /** Digest of the state before: an approval binds it, and execution refuses when it has moved. */
+  digest: string;
+}
+
+export interface Changed {
+  summary: string;
+  before?: Record<string, unknown>;
+  after?: Record<string, unknown>;
+  diff?: string;
+  /** What `revert` needs; absent when there is nothing to take back. Blobs are content-addressed by the store. */
+  revert?: { data: Record<string, unknown>; blobs?: Record<string, Uint8Array> };
+}
+
+export interface ChangeContext extends ToolContext {
+  /** Called just before the first effect. From then on the change runs to its verdict, whoever has left. */
+  commit(): void;
+}
+
+export type Undo<In> =
+  | {
+      kind: 'revert';
+      revert(
+        receipt: { input: In; data: Record<string, unknown>; blob(name: string): Uint8Array | null },
+        ctx: ChangeContext,
+      ): Promise<Changed>;
+    }
+  | { kind: 'none' | 'manual'; why: string };
+
+export interface Limits {
+  /** Milliseconds; 10,000 by default. Longer than `wait_s` needs `long`. */
+  timeoutMs?: number;
+  /** Bytes of structured result and text together; 16 KiB by default, 64 KiB at most. */
+  maxBytes?: number;
+  /** Points this call takes from its principal's bucket; 1 by default. */
+  cost?: number;
+}
+
+interface Common<I extends z.ZodObject, O extends z.ZodObject> {
+  name: string;
+  title: string;
+  /** First sentence: when to use it. Last: what to use instead for the neighbour's job. At most 600 characters. */
+  description: string;
+  toolset: Toolset;
+  /** In the default toolset `core`. */
+  core: boolean;
+  input: I;
+  output: O;
+  /** The least scope that any call of it needs, and what these arguments need beyond it. */
+  scopes: { least: Scope; of?(input: z.output<I>): Scope[] };
+  targets?(input: z.output<I>): Target[];
+  /** The two MCP hints that risk cannot tell. */
+  annotations: { idempotent: boolean; openWorld: boolean };
+  limits?: Limits;
+  /** May outlast `wait_s`, then goes on and answers `running` with a handle. Its input then has `wait_s`. */
+  long?: boolean;
+  /** Lists of the output that may be shortened, the most expendable first; `show`: how many this call asked for. */
+  cut?: { lists: string[]; show?(input: z.output<I>): number };
+  text(output: z.output<O>, view: View): string;
+}
+
+export interface ReadTool<I extends z.ZodObject, O extends z.ZodObject> extends Common<I, O> {
+  risk: 'read' | 'sensitive' | { least: 'read'; worst: 'sensitive'; of(input: z.output<I>): 'read' | 'sensitive' };
+  handler(input: z.output<I>, ctx: ToolContext): Promise<z.input<O>>;
+}
+
+export interface ChangeTool<I extends z.ZodObject> extends Omit<Common<I, z.ZodObject>, 'output' | 'text'> {
+  risk: 'change' | 'destroy' | { least: 'change'; worst: 'destroy'; of(input: z.output<I>): 'change' | 'destroy' };
+  preview(input: z.output<I>, ctx: ToolContext): Promise<Preview>;
+  apply(input: z.output<I>, ctx: ChangeContext): Promise<Changed>;
+  undo: Undo<z.output<I>>;
+}
+
+/** A tool whose types were checked at its definition and then forgotten, so that one catalog can hold them all. */
+export interface Tool {
+  name: string;
+  title: string;
+  description: string;
+  toolset: Toolset;
+  core: boolean;
+  input: z.ZodObject;
+  output: z.ZodObject;
+  scopes: { least: Scope; of?(input: unknown): Scope[] };
+  targets?(input: unknown): Target[];
+  annotations: { idempotent: boolean; openWorld: boolean };
+  limits?: Limits;
+  long?: boolean;
+  cut?: { lists: string[]; show?(input: unknown): number };
+  text(output: never, view: View): string;
+  risk: Risk | { least: Risk; worst: Risk; of(input: unknown): Risk };
+  /** Reads have a handler; changes have these three. Never both. */
+  handler?(input: unknown, ctx: ToolContext): Promise<Record<string, unknown>>;
+  change?: {
+    preview(input: unknown, ctx: ToolContext): Promise<Preview>;
+    apply(input: unknown, ctx: ChangeContext): Promise<Changed>;
+    undo: Undo<unknown>;
+  };
+}
+
+export const worstRisk = (tool: Pick<Tool, 'risk'>): Risk => (typeof tool.risk === 'string' ? tool.risk : tool.risk.worst);
+export const riskOf = (tool: Pick<Tool, 'risk'>, input: unknown): Risk =>
+  typeof tool.risk === 'string' ? tool.risk : tool.risk.of(input);
+
+/** MCP's hints come from the worst risk, never from the name. They are hints: nothing of ours decides by them. */
+export function hintsOf(tool: Tool) {
+  const worst = worstRisk(tool);
+  return {
+    title: tool.title,
+    readOnlyHint: readsOnly(worst),
+    destructiveHint: worst === 'destroy',
+    idempotentHint: tool.annotations.idempotent,
+    openWorldHint: tool.annotations.openWorld,
+  };
+}
