@@ -1,7 +1,8 @@
 /** A call, who makes it, what comes of it, and what a tool is given to work with. Types only. */
 import type { OpsError } from './errors.ts';
-import type { Blind, Host, Snapshot } from './host.ts';
+import type { Blind, Host, ProcessList, Snapshot } from './host.ts';
 import type { Scope } from './scopes.ts';
+import type { View } from './tool.ts';
 
 /** `stdio` (launched by a client) and `cli` (a person at a terminal) are never the same principal. */
 export interface Principal {
@@ -31,6 +32,15 @@ export interface Call {
   /** Socket address of an HTTP caller. */
   address?: string;
   progress?: (p: Progress) => void;
+  /** What this connection asked to be narrowed to (`?toolsets=…&readonly`); config stays the upper bound. */
+  narrow?: Narrow;
+  /** How the text is rendered: a person's terminal, or (absent) a model's fenced view. */
+  view?: View;
+}
+
+export interface Narrow {
+  toolsets?: ReadonlySet<string>;
+  readOnly?: boolean;
 }
 
 export interface Progress {
@@ -53,6 +63,8 @@ export interface ToolContext {
   progress(done: number, total?: number, text?: string): void;
   /** Recent snapshots, newest last; empty when nothing sampled lately. */
   recent(): readonly Snapshot[];
+  /** The sampler's last process list, null when nothing sampled lately. */
+  recentProcesses(): ProcessList | null;
   /** What toolsets are left out on this host, and why. */
   absent(): readonly Blind[];
   /** Results kept for this principal. */

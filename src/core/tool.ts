@@ -83,6 +83,8 @@ interface Common<I extends z.ZodObject, O extends z.ZodObject> {
   limits?: Limits;
   /** May outlast `wait_s`, then goes on and answers `running` with a handle. Its input then has `wait_s`. */
   long?: boolean;
+  /** The answer depends on who asks (handles): equal calls of others never share its execution. */
+  perPrincipal?: boolean;
   /** Lists of the output that may be shortened, the most expendable first; `show`: how many this call asked for. */
   cut?: { lists: string[]; show?(input: z.output<I>): number };
   text(output: z.output<O>, view: View): string;
@@ -114,6 +116,7 @@ export interface Tool {
   annotations: { idempotent: boolean; openWorld: boolean };
   limits?: Limits;
   long?: boolean;
+  perPrincipal?: boolean;
   cut?: { lists: string[]; show?(input: unknown): number };
   text(output: never, view: View): string;
   risk: Risk | { least: Risk; worst: Risk; of(input: unknown): Risk };
@@ -140,4 +143,32 @@ export function hintsOf(tool: Tool) {
     idempotentHint: tool.annotations.idempotent,
     openWorldHint: tool.annotations.openWorld,
   };
+}
+
+/** A resource or a prompt is a call of the tool behind it: the same door, the same rights, the same record. */
+export interface ResourceDef {
+  /** `deckhand://<toolset>/…`; a template has {names} that become arguments. */
+  uri: string;
+  name: string;
+  title: string;
+  description: string;
+  tool: string;
+  args: Record<string, unknown>;
+}
+
+export interface PromptDef {
+  name: string;
+  title: string;
+  description: string;
+  tool: string;
+  args: Record<string, unknown>;
+  /** What stands before the tool's answer. */
+  lead: string;
+}
+
+export interface Catalog {
+  /** In the order clients see them. */
+  tools: readonly Tool[];
+  resources: readonly ResourceDef[];
+  prompts: readonly PromptDef[];
 }
