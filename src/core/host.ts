@@ -183,6 +183,8 @@ export interface Snapshot {
   vmstat: Reading<Record<string, number>>;
   fileHandles: Reading<{ used: number; max: number }>;
   entropyBits: Reading<number>;
+  /** Whose the figures are that carry no `whose` of their own. */
+  whose?: { disks: Whose; networks: Whose; vmstat: Whose; temperatures: Whose };
 }
 
 export interface Filesystem {
