@@ -1,0 +1,45 @@
+/**
+ * Credentials become principals here and nowhere else. A face hands over what it was given; what a client says of
+ * itself (clientInfo, headers) never reaches this file.
+ */
+import type { Principal } from '../core/call.ts';
+import type { Role, Scope } from '../core/scopes.ts';
+import { scopesOf } from '../core/scopes.ts';
+
+/** Launched by a client on this host: the uid is the kernel's word. */
+export const stdioPrincipal = (uid: number, role: Role): Principal => local('stdio', uid, role);
+/** A person (or a script of theirs) at a terminal. Never the same as a client that runs under the same uid. */
+export const cliPrincipal = (uid: number, role: Role): Principal => local('cli', uid, role);
+
+function local(kind: 'stdio' | 'cli', uid: number, role: Role): Principal {
+  return { id: `${kind}:${uid}`, kind, scopes: new Set(scopesOf(role)), expiresAtMs: null, valid: () => true };
+}
+
+/** The shape that the token store answers with. */
+export interface TokenRecord {
+  name: string;
+  scopes: readonly Scope[];
+  expiresAtMs: number | null;
+}
+
+/** `find` compares in constant time and reads a changed file anew, so that a revoked token stops at once. */
+export function bearerPrincipal(find: (secret: string) => TokenRecord | null, secret: string): Principal | null {
+  const record = find(secret);
+  if (!record) return null;
+  return {
+    id: `token:${record.name}`,
+    kind: 'token',
+    scopes: new Set(record.scopes),
+    expiresAtMs: record.expiresAtMs,
+    // The same secret must still stand for the same record: a name that was revoked and made anew is another token.
+    valid: () => {
+      const now = find(secret);
+      return (
+        now !== null &&
+        now.name === record.name &&
+        now.scopes.every((s) => record.scopes.includes(s)) &&
+        now.scopes.length === record.scopes.length
+      );
+    },
+  };
+}

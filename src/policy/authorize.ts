@@ -1,0 +1,69 @@
+/**
+ * Who may do what: one rule, asked by the door, by tools/list and by the HTTP face for its 401 and 403. It sees a tool
+ * and a principal, and after validation the scopes that these arguments need; it never sees argument values otherwise.
+ */
+import type { Call, Narrow, Principal } from '../core/call.ts';
+import { OpsError } from '../core/errors.ts';
+import { holds, type Mode, readsOnly, type Scope } from '../core/scopes.ts';
+import { type Tool, worstRisk } from '../core/tool.ts';
+import type { Policy } from './ports.ts';
+
+/** Steps 1 and 2 of the door: who it is, and whether this one may call this tool at all. */
+export function admit(call: Call, p: Policy): { who: Principal; tool: Tool } {
+  const who = call.principal;
+  if (!who || !current(who, p.clock.now()))
+    throw new OpsError('permission', 'Not signed in, or the token is unknown, expired or revoked.', {
+      hint: 'Send a valid bearer token; on the host, `deckhand token add NAME --role viewer` makes one.',
+    });
+  const tool = p.catalog.tools.find((t) => t.name === call.tool);
+  if (!tool || hiddenBy(call.narrow, tool))
+    throw new OpsError('not_found', `No tool named ${call.tool.slice(0, 64)}.`, {
+      hint: 'Call one of the tools that tools/list names.',
+      candidates: visible(who, call.narrow, p).map((t) => t.name),
+    });
+  const off = p.off(tool);
+  if (off) throw new OpsError('unavailable', `${tool.name} is off: ${off.why}`, { hint: off.hint });
+  forbidWrites(tool, p.mode, call.narrow);
+  need(who, [tool.scopes.least], tool);
+  return { who, tool };
+}
+
+/** The scopes that these arguments need; all that are missing are named at once, so that one step-up is enough. */
+export function need(who: Principal, scopes: readonly Scope[], tool: Tool): void {
+  const missing = scopes.filter((s) => !holds(who.scopes, s));
+  if (missing.length > 0)
+    throw new OpsError('permission', `${tool.name} needs the scope ${missing.join(' and ')}.`, {
+      hint: `Use a token that holds ${scopes.join(', ')}; on the host, \`deckhand token add NAME --scope ${missing[0]}\` makes one.`,
+    });
+}
+
+export function visible(who: Principal | undefined, narrow: Narrow | undefined, p: Policy): readonly Tool[] {
+  if (!who || !current(who, p.clock.now())) return [];
+  return p.catalog.tools.filter(
+    (t) =>
+      !p.off(t) &&
+      !hiddenBy(narrow, t) &&
+      holds(who.scopes, t.scopes.least) &&
+      (readsOnly(worstRisk(t)) || !(p.mode === 'read-only' || narrow?.readOnly)),
+  );
+}
+
+const current = (who: Principal, now: number) => (who.expiresAtMs === null || who.expiresAtMs > now) && who.valid();
+
+/** A connection may ask to see less (`?toolsets=core,docker`); `core` is a flag of the tool, `all` is everything. */
+function hiddenBy(narrow: Narrow | undefined, tool: Tool): boolean {
+  const want = narrow?.toolsets;
+  return !!want && !want.has('all') && !want.has(tool.toolset) && !(tool.core && want.has('core'));
+}
+
+function forbidWrites(tool: Tool, mode: Mode, narrow: Narrow | undefined): void {
+  if (readsOnly(worstRisk(tool))) return;
+  if (mode === 'read-only')
+    throw new OpsError('permission', `${tool.name} changes the host, and this host is read-only.`, {
+      hint: 'The owner can set `mode: ask` in the config of deckhand.',
+    });
+  if (narrow?.readOnly)
+    throw new OpsError('permission', `${tool.name} changes the host, and this connection asked to be read-only.`, {
+      hint: 'Connect without `readonly`.',
+    });
+}

@@ -1,0 +1,295 @@
+/**
+ * Runs what the door has let through: reads (shared, retried once, stopped with their caller) and changes (locked,
+ * previewed again, on record before their first effect, then run to their verdict whoever has left). Long work goes on
+ * under a handle. Who may do it was decided before; what leaves is shaped after.
+ */
+import type { Call, Principal, Progress, ToolContext } from '../core/call.ts';
+import { OpsError, toOpsError } from '../core/errors.ts';
+import type { ChangeAnswer } from '../core/schema.ts';
+import { type Risk, readsOnly, type Scope } from '../core/scopes.ts';
+import type { Changed, Preview, Target, Tool } from '../core/tool.ts';
+import type { Coalescer } from './coalesce.ts';
+import { type Deadline, deadline, raced } from './deadline.ts';
+import type { Policy, ResultsFor } from './ports.ts';
+
+const STANDARD_TIMEOUT_MS = 10_000;
+const RETRY_AFTER_MS = 100;
+const PROGRESS_EVERY_MS = 500;
+const CANCEL_POLL_MS = 500;
+
+export interface Job {
+  call: Call;
+  who: Principal;
+  tool: Tool;
+  input: unknown;
+  /** Canonical JSON of the input. */
+  canonical: string;
+  scopes: Scope[];
+  risk: Risk;
+  targets: Target[];
+}
+
+export interface Engine {
+  coalescer: Coalescer;
+  results: ResultsFor;
+}
+
+/** `raw` for the shaping; or the work goes on and this is its handle. */
+export type Executed = { raw: Record<string, unknown>; status: 'done' | 'pending' } | { running: string };
+
+/** Step 6: what a change would do, and whether it may. Null for reads. */
+export async function approve(
+  job: Job,
+  d: Deadline,
+  e: Engine,
+  p: Policy,
+): Promise<{ answer: ChangeAnswer; status: 'done' | 'pending' } | { preview: Preview; by: string } | null> {
+  const change = job.tool.change;
+  if (!change) return null;
+  const preview = await raced(change.preview(job.input, context(job, d.signal, e, p)), d.signal);
+  if ((job.input as { dry_run?: boolean }).dry_run)
+    return { status: 'done', answer: { state: 'dry_run', ...shown(preview) } };
+  const verdict = p.approvals.decide({
+    principal: job.who.id,
+    tool: job.tool.name,
+    risk: job.risk,
+    targets: job.targets,
+    input: job.canonical,
+    preview,
+  });
+  if (verdict.verdict === 'refused') throw new OpsError('permission', verdict.why, { hint: verdict.hint });
+  if (verdict.verdict === 'pending')
+    return {
+      status: 'pending',
+      answer: { state: 'pending', ...shown(preview), handle: verdict.handle, next: verdict.next },
+    };
+  return { preview, by: verdict.by };
+}
+
+/** Step 7. `finish` shapes and keeps the answer of work that ends after its caller was told `running`. */
+export async function execute(
+  job: Job,
+  approved: { preview: Preview; by: string } | null,
+  d: Deadline,
+  e: Engine,
+  p: Policy,
+  finish: (raw: Record<string, unknown>) => string | null,
+  onEnd: () => void,
+): Promise<Executed> {
+  let progress: (p: Progress) => void = (x) => job.call.progress?.(x);
+  const report = (x: Progress) => progress(x);
+  const work = (approved ? runChange(job, approved, d, e, p, report) : runRead(job, d, e, p, report)).finally(onEnd);
+  // A change that outlives its deadline still ends some time, and the audit says how.
+  work
+    .then(
+      () => 'done',
+      (thrown) => toOpsError(thrown).code,
+    )
+    .then((outcome) => {
+      if (d.committed() && d.signal.aborted)
+        p.audit.append('late', { call: job.call.id, tool: job.tool.name, outcome });
+    });
+  if (!job.tool.long) return { raw: await raced(work, d.signal), status: 'done' };
+
+  const waitS = (job.input as { wait_s?: number }).wait_s;
+  const waitMs = waitS === undefined ? p.waitMs : waitS * 1_000;
+  const first = await soonest(raced(work, d.signal), waitMs, p);
+  if (first !== 'still running') return { raw: first, status: 'done' };
+
+  const handle = p.work.begin({ principal: job.who.id, scopes: job.scopes, tool: job.tool.name });
+  if (handle === null) {
+    d.abort(
+      new OpsError('limit', 'Too much is running already.', { hint: 'Wait for it or cancel it with result_query.' }),
+    );
+    return { raw: await raced(work, d.signal), status: 'done' };
+  }
+  d.detach();
+  progress = (x) => p.work.progress(handle, x);
+  const unwatch = watchCancel(handle, d, p);
+  raced(work, d.signal)
+    .then(
+      (raw) => p.work.finish(handle, { state: 'done', kept: finish(raw) }),
+      (thrown) => {
+        const error = toOpsError(thrown);
+        const cancelled = p.work.cancelRequested(handle);
+        const { hint } = error.details;
+        const message = p.redactor.text(error.message);
+        p.work.finish(handle, {
+          state: cancelled ? 'cancelled' : 'failed',
+          error: { code: error.code, message, ...(hint ? { hint: p.redactor.text(hint) } : {}) },
+        });
+        return cancelled ? 'cancelled' : error.code;
+      },
+    )
+    .then((outcome) =>
+      p.audit.append('work', { call: job.call.id, handle, tool: job.tool.name, outcome: outcome ?? 'done' }),
+    )
+    .catch((thrown) => p.log.error({ call: job.call.id, err: thrown }, 'work ended and could not be recorded'))
+    .finally(() => {
+      unwatch();
+      d[Symbol.dispose]();
+    });
+  return { running: handle };
+}
+
+/** Equal reads share one run; one more try where the other side was only busy. A change gets neither. */
+function runRead(job: Job, d: Deadline, e: Engine, p: Policy, report: (x: Progress) => void) {
+  const { tool, who, call } = job;
+  const once = (signal: AbortSignal) =>
+    tool.handler?.(job.input, context(job, signal, e, p, report)) ??
+    Promise.reject(new Error(`${tool.name} has no handler`));
+  const twice = async (signal: AbortSignal) => {
+    try {
+      return await once(signal);
+    } catch (thrown) {
+      if (!worthARetry(thrown) || signal.aborted) throw thrown;
+      await pause(RETRY_AFTER_MS, signal, p);
+      return once(signal);
+    }
+  };
+  if (tool.perPrincipal || tool.long || call.progress) return twice(d.signal);
+  const rights = [...who.scopes].sort().join(' ');
+  return e.coalescer.share(`${tool.name} ${rights} ${job.canonical}`, d.signal, (signal) => {
+    // The group outlives the caller that began it, so it has a deadline of its own.
+    const own = deadline(signal, timeoutOf(tool), p.clock);
+    return raced(twice(own.signal), own.signal).finally(() => own[Symbol.dispose]());
+  });
+}
+
+async function runChange(
+  job: Job,
+  approved: { preview: Preview; by: string },
+  d: Deadline,
+  e: Engine,
+  p: Policy,
+  report: (x: Progress) => void,
+): Promise<Record<string, unknown>> {
+  const { tool, targets, who, call } = job;
+  const change = tool.change;
+  if (!change) throw new Error(`${tool.name} is no change`);
+  const locks: Disposable[] = [];
+  try {
+    for (const key of targets.map((t) => `${t.kind}:${t.name}`).sort()) {
+      const lock = p.locks.acquire(key);
+      if (!lock)
+        throw new OpsError('conflict', `${key} is being changed by another call.`, {
+          hint: 'Wait for that call to end.',
+        });
+      locks.push(lock);
+    }
+    // Under the lock, and against what was approved: between the approval and now others may have changed it.
+    const now = await change.preview(job.input, context(job, d.signal, e, p));
+    if (now.digest !== approved.preview.digest)
+      throw new OpsError('conflict', 'The state has changed since this was previewed.', {
+        hint: 'Repeat the call to see it as it is now.',
+      });
+    d.signal.throwIfAborted();
+    // On record before anything changes; when it cannot be written, the change does not happen.
+    p.audit.append(
+      'intent',
+      {
+        call: call.id,
+        who: who.id,
+        tool: tool.name,
+        risk: job.risk,
+        targets,
+        approval: approved.by,
+        summary: p.redactor.text(now.summary),
+      },
+      { durable: true },
+    );
+    const changed = await change.apply(job.input, {
+      ...context(job, d.signal, e, p, report),
+      commit() {
+        d.signal.throwIfAborted();
+        d.commit();
+        e.coalescer.forget();
+      },
+    });
+    e.coalescer.forget();
+    return { ...changeAnswer(changed), ...receipt(job, changed, p) };
+  } finally {
+    for (const lock of locks) lock[Symbol.dispose]();
+  }
+}
+
+function receipt(job: Job, changed: Changed, p: Policy): { receipt?: string; next?: string } {
+  const undo = job.tool.change?.undo;
+  if (undo?.kind !== 'revert') return { next: `It cannot be undone here: ${undo?.why ?? 'unknown'}` };
+  if (!changed.revert) return {};
+  const { before = null, after = null, summary, revert } = changed;
+  const { tool, who, scopes, targets, input } = job;
+  return {
+    receipt: p.receipts.put({
+      principal: who.id,
+      scopes,
+      tool: tool.name,
+      input,
+      targets,
+      summary,
+      before,
+      after,
+      revert,
+    }),
+  };
+}
+
+function changeAnswer({ revert: _, ...rest }: Changed): Record<string, unknown> {
+  return { state: 'done', ...rest };
+}
+
+const shown = ({ digest: _, ...rest }: Preview) => rest;
+
+/** At most two reports a second; the first and nothing else is certain to arrive. */
+function context(job: Job, signal: AbortSignal, e: Engine, p: Policy, report?: (x: Progress) => void): ToolContext {
+  let last = Number.NEGATIVE_INFINITY;
+  return {
+    ...p.context,
+    signal,
+    now: p.clock.now,
+    progress(done, total, text) {
+      const at = p.clock.elapsed();
+      if (!report || at - last < PROGRESS_EVERY_MS) return;
+      last = at;
+      report({
+        done,
+        ...(total === undefined ? {} : { total }),
+        ...(text === undefined ? {} : { text: p.redactor.text(text) }),
+      });
+    },
+    results: e.results(job.who),
+  };
+}
+
+export const timeoutOf = (tool: Tool): number => tool.limits?.timeoutMs ?? STANDARD_TIMEOUT_MS;
+
+function worthARetry(thrown: unknown): boolean {
+  const { errno } = toOpsError(thrown).details;
+  return errno === 'ECONNRESET' || errno === 'EAGAIN' || errno === 'HTTP_503';
+}
+
+function pause(ms: number, signal: AbortSignal, p: Policy): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const cancel = p.clock.after(ms, resolve);
+  return raced(promise, signal).finally(cancel);
+}
+
+async function soonest<T>(work: Promise<T>, ms: number, p: Policy): Promise<T | 'still running'> {
+  const { promise, resolve } = Promise.withResolvers<'still running'>();
+  const cancel = p.clock.after(ms, () => resolve('still running'));
+  return Promise.race([work, promise]).finally(cancel);
+}
+
+/** The one who cancels may sit in another process: the wish lies in the store. A committed change is not stopped. */
+function watchCancel(handle: string, d: Deadline, p: Policy): () => void {
+  let cancel = () => {};
+  const look = () => {
+    if (p.work.cancelRequested(handle) && !d.committed())
+      d.abort(new DOMException('Cancelled on request.', 'AbortError'));
+    else cancel = p.clock.after(CANCEL_POLL_MS, look);
+  };
+  cancel = p.clock.after(CANCEL_POLL_MS, look);
+  return () => cancel();
+}
+
+export const isChange = (risk: Risk): boolean => !readsOnly(risk);

@@ -1,0 +1,222 @@
+/**
+ * The door. Every call from every face walks these steps, in this order, and leaves exactly one closing record. It is
+ * one flat function because the order is the security property: read it from top to bottom. What a step does in detail
+ * lies in the file it names; whether it is done at all, and when, is decided here.
+ */
+import { prettifyError } from 'zod';
+import type { Call, Outcome } from '../core/call.ts';
+import { canonicalJson } from '../core/canonical.ts';
+import { OpsError, toOpsError, type WireError } from '../core/errors.ts';
+import { strip } from '../core/foreign.ts';
+import { hasMark } from '../core/redact.ts';
+import { readsOnly, type Scope } from '../core/scopes.ts';
+import { riskOf, worstRisk } from '../core/tool.ts';
+import { admit, need, visible } from './authorize.ts';
+import { deadline } from './deadline.ts';
+import { approve, type Engine, execute, type Job, timeoutOf } from './execute.ts';
+import type { Door, Policy, Refused } from './ports.ts';
+import { type Answer, answer, clean } from './shape.ts';
+
+export function createDoor(p: Policy, e: Engine): Door {
+  return {
+    catalog: p.catalog,
+    run: (call) => run(call, p, e),
+    check: (call) => check(call, p),
+    visible: (principal, narrow) => visible(principal, narrow, p),
+    refused: (request) => refused(request, p),
+  };
+}
+
+export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
+  const started = p.clock.elapsed();
+  const facts: Facts = { risk: 'unknown' };
+  let outcome: Outcome;
+  try {
+    outcome = await walk();
+  } catch (thrown) {
+    outcome = { status: 'failed', error: presentable(toOpsError(thrown), call, p) };
+  }
+  // 9. audit and 10. metrics stand here, so that no path through the door escapes them.
+  const ms = p.clock.elapsed() - started;
+  p.audit.append('call', closing(call, facts, outcome, ms, p));
+  p.metrics.observe(facts.tool ?? 'unknown', label(outcome), ms);
+  return outcome;
+
+  async function walk(): Promise<Outcome> {
+    // 1. authenticate, 2. authorize (the least scope, before anything is said about arguments)
+    const { who, tool } = admit(call, p);
+    facts.tool = tool.name;
+    facts.risk = worstRisk(tool);
+
+    // 3. rate: points for this principal, and a place among the calls under way
+    const waitMs = p.rate.take(who.id, tool.limits?.cost ?? 1);
+    if (waitMs !== null) throw tooMany(waitMs);
+    const slot = p.slots.enter(who.id);
+    if (!slot)
+      throw new OpsError('limit', 'Too many calls are under way.', {
+        hint: 'Wait for one to end.',
+        retryAfterMs: 1_000,
+      });
+
+    let going = false; // the work goes on after this call has been answered, and keeps its slot and deadline
+    const d = deadline(call.signal, timeoutOf(tool), p.clock);
+    try {
+      // 4. validate
+      const parsed = tool.input.safeParse(call.args ?? {});
+      if (!parsed.success)
+        throw new OpsError('validation', prettifyError(parsed.error), {
+          hint: `${tool.name} takes: ${Object.keys(tool.input.shape).join(', ') || 'no arguments'}.`,
+        });
+      const input = parsed.data;
+      const risk = riskOf(tool, input);
+      const targets = tool.targets?.(input) ?? [];
+      Object.assign(facts, { risk, targets });
+
+      // 5. authorize these arguments: what they need beyond the least scope, and no redacted text written back
+      const scopes: Scope[] = [...new Set([tool.scopes.least, ...(tool.scopes.of?.(input) ?? [])])];
+      facts.scopes = scopes;
+      need(who, scopes, tool);
+      if (!readsOnly(risk) && hasMark(input))
+        throw new OpsError('validation', 'An argument holds a ⟦…⟧ mark: text that deckhand took out of an answer.', {
+          hint: 'Write the real text, or leave that part of the target as it is.',
+        });
+      const job: Job = { call, who, tool, input, canonical: canonicalJson(input), scopes, risk, targets };
+
+      // 6. approve: the preview is what the approver sees and what the approval binds
+      const approved = await approve(job, d, e, p);
+      if (approved && 'answer' in approved) return { status: approved.status, ...leave(job, approved.answer) };
+      if (approved) facts.approval = approved.by;
+
+      // 7. execute
+      const release = () => {
+        slot[Symbol.dispose]();
+      };
+      going = true;
+      const done = await execute(job, approved, d, e, p, (raw) => keepWhole(job, raw), release);
+      if ('running' in done) {
+        facts.handle = done.running;
+        return { status: 'running', ...running(job, done.running) };
+      }
+
+      // 8. redact and shape
+      return { status: done.status, ...leave(job, done.raw) };
+    } finally {
+      if (!going) slot[Symbol.dispose]();
+      if (!facts.handle) d[Symbol.dispose]();
+    }
+  }
+
+  function leave(job: Job, raw: unknown): Answer {
+    const whole = clean(job.tool, raw, p);
+    return answer(job.tool, job.input, whole, call, (lists) => keep(job, whole, lists), p);
+  }
+
+  function keep(job: Job, whole: ReturnType<typeof clean>, lists: string[]): string | null {
+    const { data, paths } = whole;
+    return p.kept.put({
+      principal: job.who.id,
+      scopes: job.scopes,
+      tool: job.tool.name,
+      data,
+      foreignPaths: paths,
+      lists,
+    });
+  }
+
+  function keepWhole(job: Job, raw: Record<string, unknown>): string | null {
+    return keep(job, clean(job.tool, raw, p), job.tool.cut?.lists ?? []);
+  }
+}
+
+/** Steps 1 to 3, asked ahead by the HTTP face for its 401, 403 and 429. Takes no points and records nothing. */
+export function check(call: Call, p: Policy): OpsError | null {
+  try {
+    const { who, tool } = admit(call, p);
+    const waitMs = p.rate.peek(who.id, tool.limits?.cost ?? 1);
+    return waitMs === null ? null : tooMany(waitMs);
+  } catch (thrown) {
+    return presentable(toOpsError(thrown), call, p);
+  }
+}
+
+/** A request that was refused before it was a call leaves one record too. */
+export function refused(r: Refused, p: Policy): void {
+  p.audit.append('refused', {
+    call: r.id,
+    face: r.face,
+    who: r.principal?.id ?? 'anonymous',
+    address: r.address,
+    what: strip(r.what).slice(0, 200),
+    outcome: r.reason.code,
+    why: p.redactor.text(strip(r.reason.message)).slice(0, 300),
+  });
+}
+
+interface Facts {
+  tool?: string;
+  risk: string;
+  scopes?: Scope[];
+  targets?: unknown;
+  approval?: string;
+  handle?: string;
+}
+
+const tooMany = (waitMs: number) =>
+  new OpsError('limit', 'Too many calls.', { hint: 'Wait, then call again.', retryAfterMs: Math.ceil(waitMs) });
+
+function running(job: Job, handle: string): Answer {
+  const next = `result_query {"handle":"${handle}","wait_s":20} waits for it; with "cancel":true it asks it to stop.`;
+  const data = { state: 'running', handle, next, ...(job.tool.change ? { summary: `${job.tool.name} goes on.` } : {}) };
+  return { data, text: `running: ${job.tool.name} goes on in the server.\n${next}`, foreignPaths: [] };
+}
+
+/** Errors quote what others wrote (paths, unit names, arguments): they lose control characters and secrets too. */
+function presentable(error: OpsError, call: Call, p: Policy): OpsError {
+  if (error.code === 'internal')
+    p.log.error({ call: call.id, tool: call.tool, err: error.cause ?? error }, 'call failed inside');
+  const say = (text: string) => p.redactor.text(strip(text)).slice(0, 2_000);
+  const { hint, candidates, ...rest } = error.details;
+  return new OpsError(error.code, say(error.message), {
+    ...rest,
+    ...(hint ? { hint: say(hint) } : {}),
+    ...(candidates ? { candidates: candidates.slice(0, 30).map(say) } : {}),
+    cause: error.cause,
+  });
+}
+
+const label = (o: Outcome): WireError['code'] | Outcome['status'] => (o.status === 'failed' ? o.error.code : o.status);
+
+/** Arguments of a refused call are on record as they came, but bounded, and never with a secret in them. */
+const ARGS_BYTES = 2_048;
+
+function closing(call: Call, facts: Facts, outcome: Outcome, ms: number, p: Policy): Record<string, unknown> {
+  const args = safeJson(call.args);
+  const { tool, risk, scopes, targets, approval, handle } = facts;
+  return {
+    call: call.id,
+    face: call.face,
+    who: call.principal?.id ?? 'anonymous',
+    client: call.client === undefined ? undefined : strip(call.client).slice(0, 100),
+    address: call.address,
+    tool: tool ?? strip(call.tool).slice(0, 64),
+    risk,
+    scopes,
+    targets: targets === undefined ? undefined : p.redactor.deep(targets),
+    args: args.length <= ARGS_BYTES ? p.redactor.deep(call.args ?? {}) : `⟦${args.length} characters left out⟧`,
+    argsDigest: p.audit.digest(args),
+    mode: p.mode,
+    approval,
+    handle,
+    outcome: label(outcome),
+    why: outcome.status === 'failed' ? outcome.error.message.slice(0, 300) : undefined,
+    ms: Math.round(ms * 100) / 100,
+  };
+}
+
+function safeJson(args: unknown): string {
+  try {
+    return canonicalJson(args ?? {});
+  } catch {
+    return '"not JSON"';
+  }
+}

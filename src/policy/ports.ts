@@ -1,0 +1,152 @@
+/**
+ * What the door needs from the rest of the house, each as wide as its callers, and what the faces get of the door.
+ * app.ts fills these from store and host; tests fill them with fakes. Types only.
+ */
+import type { Call, Log, Outcome, Principal, Progress, Results, ToolContext, WorkState } from '../core/call.ts';
+import type { OpsError } from '../core/errors.ts';
+import type { Mode, Risk, Scope } from '../core/scopes.ts';
+import type { Catalog, Preview, Target, Tool } from '../core/tool.ts';
+
+/** What a face may do. Nothing else reaches a tool. */
+export interface Door {
+  readonly catalog: Catalog;
+  run(call: Call): Promise<Outcome>;
+  /** The refusal that `run` would give before it looks at arguments, or null. Takes nothing, records nothing. */
+  check(call: Call): OpsError | null;
+  /** Tools this principal would see, in catalog order. */
+  visible(principal: Principal | undefined, narrow: Call['narrow']): readonly Tool[];
+  /** One audit record for a request that was refused before it was a call (bad token, foreign host, flood …). */
+  refused(request: Refused): void;
+}
+
+export interface Refused {
+  id: string;
+  face: Call['face'];
+  reason: OpsError;
+  principal?: Principal | undefined;
+  address?: string | undefined;
+  /** Method or path, already bounded by the face. */
+  what: string;
+}
+
+export interface Policy {
+  catalog: Catalog;
+  /** Why a tool is off on this host or by config, null when it is on. */
+  off(tool: Tool): { why: string; hint: string } | null;
+  mode: Mode;
+  context: Pick<ToolContext, 'host' | 'recent' | 'recentProcesses' | 'absent'>;
+  clock: Clock;
+  rate: Rate;
+  slots: Slots;
+  approvals: Approvals;
+  locks: Locks;
+  receipts: Receipts;
+  audit: Audit;
+  kept: Kept;
+  work: Work;
+  metrics: Metrics;
+  redactor: Redactor;
+  log: Log;
+  waitMs: number;
+}
+
+export interface Clock {
+  /** Wall clock, ms. */
+  now(): number;
+  /** Monotonic, ms with fractions. */
+  elapsed(): number;
+  /** Calls back after ms; the result cancels. */
+  after(ms: number, fire: () => void): () => void;
+}
+
+export interface Rate {
+  /** Milliseconds to wait, or null when the points were taken. */
+  take(principal: string, points: number): number | null;
+  /** The same question, and nothing is taken. */
+  peek(principal: string, points: number): number | null;
+}
+
+export interface Slots {
+  /** Null when this principal or the process has too many calls under way. */
+  enter(principal: string): Disposable | null;
+}
+
+export interface ApprovalRequest {
+  principal: string;
+  tool: string;
+  risk: Risk;
+  targets: Target[];
+  /** Canonical JSON of the validated input. */
+  input: string;
+  preview: Preview;
+}
+export type Verdict =
+  | { verdict: 'granted'; by: string; id?: string }
+  | { verdict: 'pending'; handle: string; next: string }
+  | { verdict: 'refused'; why: string; hint: string };
+export interface Approvals {
+  /** Granting uses the approval up: the next equal call needs a new one. */
+  decide(request: ApprovalRequest): Verdict;
+}
+
+export interface Locks {
+  acquire(key: string): Disposable | null;
+}
+
+export interface Receipts {
+  put(receipt: {
+    principal: string;
+    scopes: Scope[];
+    tool: string;
+    input: unknown;
+    targets: Target[];
+    summary: string;
+    before: unknown;
+    after: unknown;
+    revert: { data: Record<string, unknown>; blobs?: Record<string, Uint8Array> };
+  }): string;
+}
+
+export interface Audit {
+  /** With `durable` the record is on the disk when this returns, or it throws; without, it never throws. */
+  append(event: string, fields: Record<string, unknown>, o?: { durable?: boolean }): void;
+  /** Keyed digest, so that short arguments cannot be guessed from it. */
+  digest(text: string): string;
+}
+
+export interface Kept {
+  put(result: {
+    principal: string;
+    scopes: Scope[];
+    tool: string;
+    data: Record<string, unknown>;
+    foreignPaths: string[];
+    lists: string[];
+  }): string | null;
+}
+
+export interface Work {
+  /** Null when too much is running already. */
+  begin(work: { principal: string; scopes: Scope[]; tool: string }): string | null;
+  progress(handle: string, p: Progress): void;
+  finish(
+    handle: string,
+    end: {
+      state: Exclude<WorkState, 'running' | 'lost'>;
+      kept?: string | null;
+      error?: { code: string; message: string; hint?: string };
+    },
+  ): void;
+  cancelRequested(handle: string): boolean;
+}
+
+export interface Metrics {
+  observe(tool: string, outcome: string, ms: number): void;
+}
+
+export interface Redactor {
+  text(value: string): string;
+  deep<T>(value: T): T;
+}
+
+export type ResultsFor = (principal: Principal) => Results;

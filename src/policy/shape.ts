@@ -1,0 +1,105 @@
+/**
+ * What leaves: output parsed (undeclared keys drop), foreign text stripped, secrets redacted, then cut to its budget,
+ * then rendered. In this order, because a cut must never split a secret and a rendering must never see one. What is cut
+ * is kept under a handle. The list that may be shortened is the tool's to name; how far is decided here.
+ */
+import type { Call, Outcome } from '../core/call.ts';
+import { OpsError } from '../core/errors.ts';
+import { type CompiledForeign, compileForeign, fence, newNonce, OPEN, plain, shape } from '../core/foreign.ts';
+import type { More } from '../core/schema.ts';
+import type { Tool, View } from '../core/tool.ts';
+import type { Policy } from './ports.ts';
+
+/** Structured result and text together. More than the first only when a tool's own limit says so, never more than the second. */
+const STANDARD_BYTES = 16 * 1024;
+const HARD_BYTES = 64 * 1024;
+
+const compiled = new WeakMap<Tool, CompiledForeign>();
+function foreignOf(tool: Tool): CompiledForeign {
+  let c = compiled.get(tool);
+  if (!c) {
+    c = compileForeign(tool.output);
+    compiled.set(tool, c);
+  }
+  return c;
+}
+
+export type Answer = Omit<Extract<Outcome, { status: 'done' }>, 'status'>;
+type Data = Record<string, unknown>;
+
+/** Parses and cleans: the whole answer, nothing cut yet. A failed parse is our bug, not the caller's. */
+export function clean(tool: Tool, raw: unknown, p: Policy): { data: Data; marked: Data; paths: string[] } {
+  const parsed = tool.output.safeParse(raw);
+  if (!parsed.success)
+    throw new OpsError('internal', `${tool.name} gave an answer that its own schema refuses.`, {
+      hint: 'This is a bug of deckhand; the server log has the place.',
+      cause: parsed.error,
+    });
+  return shape(parsed.data as Data, foreignOf(tool), p.redactor) as { data: Data; marked: Data; paths: string[] };
+}
+
+export function answer(
+  tool: Tool,
+  input: unknown,
+  whole: ReturnType<typeof clean>,
+  call: Call,
+  keep: (lists: string[]) => string | null,
+  p: Policy,
+): Answer {
+  const view = call.view ?? modelView(p.clock.now());
+  const max = Math.min(tool.limits?.maxBytes ?? STANDARD_BYTES, HARD_BYTES);
+  const lists = (tool.cut?.lists ?? []).filter((l) => Array.isArray(whole.data[l]));
+  const full = new Map(lists.map((l) => [l, (whole.data[l] as unknown[]).length]));
+  const asked = tool.cut?.show?.(input) ?? Number.POSITIVE_INFINITY;
+  const keepTo = new Map(lists.map((l) => [l, Math.min(full.get(l) ?? 0, asked)]));
+  let handle: string | null | undefined;
+
+  for (;;) {
+    const cutLists = lists.filter((l) => (keepTo.get(l) ?? 0) < (full.get(l) ?? 0));
+    let { data, marked } = whole;
+    let more: More | undefined;
+    if (cutLists.length > 0) {
+      if (handle === undefined) handle = keep([...cutLists]);
+      const total = sum(cutLists.map((l) => full.get(l) ?? 0));
+      const shown = sum(cutLists.map((l) => keepTo.get(l) ?? 0));
+      more = { handle, shown, total, hint: hint(handle, cutLists) };
+      data = { ...shorten(data, keepTo), more };
+      marked = { ...shorten(marked, keepTo), more };
+    }
+    const text = render(tool, marked, view, more, call.view !== undefined);
+    const bytes = Buffer.byteLength(JSON.stringify(data)) + Buffer.byteLength(text);
+    if (bytes <= max) return { data, text, foreignPaths: whole.paths };
+    // A person's terminal has no context window to protect: only the hard cap holds there.
+    if (call.view !== undefined && bytes <= HARD_BYTES) return { data, text, foreignPaths: whole.paths };
+    const next = lists.find((l) => (keepTo.get(l) ?? 0) > 0);
+    if (!next)
+      throw new OpsError('limit', `The answer is ${bytes} bytes, and ${max} is the most.`, {
+        hint: 'Ask for less: a filter, a smaller limit or fewer groups.',
+      });
+    const n = keepTo.get(next) ?? 0;
+    keepTo.set(next, Math.min(Math.floor((n * max * 0.95) / bytes), n - 1));
+  }
+}
+
+function render(tool: Tool, marked: Data, view: View, more: More | undefined, person: boolean): string {
+  let text = tool.text(marked as never, view);
+  if (more) text += `\n⟦${more.total - more.shown} of ${more.total} left out⟧ ${more.hint}`;
+  if (!text.includes(OPEN)) return text;
+  return person ? plain(text) : fence(text, newNonce());
+}
+
+function shorten(data: Data, keepTo: ReadonlyMap<string, number>): Data {
+  const out = { ...data };
+  for (const [list, n] of keepTo) out[list] = (out[list] as unknown[]).slice(0, n);
+  return out;
+}
+
+const hint = (handle: string | null, lists: string[]): string =>
+  handle
+    ? `result_query {"handle":"${handle}"} pages, greps and selects ${lists.join(', ')}.`
+    : 'The rest could not be kept: ask again with a filter or a smaller limit.';
+
+const sum = (ns: number[]): number => ns.reduce((a, b) => a + b, 0);
+
+/** No colour, no terminal: columns may be wide, because a model pays for tokens and not for columns. */
+export const modelView = (now: number): View => ({ paint: (_kind, text) => text, width: 200, now });
