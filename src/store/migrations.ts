@@ -1,0 +1,53 @@
+/**
+ * The schema, step by step; `user_version` counts the steps done. A step that was released is never edited: older and newer
+ * processes share one file while an upgrade rolls, so a step only adds. Columns are explained where they are used.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
+
+  CREATE TABLE kept (
+    handle TEXT PRIMARY KEY, principal TEXT NOT NULL, scopes TEXT NOT NULL, tool TEXT NOT NULL,
+    created INTEGER NOT NULL, expires INTEGER NOT NULL, bytes INTEGER NOT NULL, packed INTEGER NOT NULL,
+    foreign_paths TEXT NOT NULL, lists TEXT NOT NULL, data BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX kept_age ON kept (created, bytes);
+
+  CREATE TABLE work (
+    handle TEXT PRIMARY KEY, principal TEXT NOT NULL, scopes TEXT NOT NULL, tool TEXT NOT NULL,
+    owner TEXT NOT NULL, state TEXT NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL, ended INTEGER,
+    progress TEXT, cancel INTEGER NOT NULL DEFAULT 0, kept TEXT, error TEXT
+  ) STRICT;
+  CREATE INDEX work_state ON work (state, principal);
+
+  CREATE TABLE locks (
+    key TEXT PRIMARY KEY, token TEXT NOT NULL, owner TEXT NOT NULL, label TEXT NOT NULL, at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE quotas (
+    key TEXT PRIMARY KEY, started INTEGER NOT NULL, ends INTEGER NOT NULL, used INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX quotas_ends ON quotas (ends);
+
+  CREATE TABLE receipts (
+    id TEXT PRIMARY KEY, principal TEXT NOT NULL, scopes TEXT NOT NULL, tool TEXT NOT NULL, created INTEGER NOT NULL,
+    input TEXT NOT NULL, shown TEXT NOT NULL, targets TEXT NOT NULL, summary TEXT NOT NULL,
+    before TEXT, after TEXT, revert TEXT, reverted INTEGER, bytes INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX receipts_age ON receipts (created, bytes);
+  CREATE TABLE blobs (sha TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE receipt_blobs (
+    receipt TEXT NOT NULL REFERENCES receipts (id) ON DELETE CASCADE, name TEXT NOT NULL,
+    sha TEXT NOT NULL REFERENCES blobs (sha), PRIMARY KEY (receipt, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX receipt_blobs_sha ON receipt_blobs (sha);
+
+  CREATE TABLE approvals (
+    id TEXT PRIMARY KEY, principal TEXT NOT NULL, scopes TEXT NOT NULL, tool TEXT NOT NULL, input_hash TEXT NOT NULL,
+    digest TEXT NOT NULL, shown TEXT NOT NULL, targets TEXT NOT NULL, summary TEXT NOT NULL, diff TEXT,
+    state TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL, approver TEXT, decided INTEGER, used INTEGER
+  ) STRICT;
+  CREATE INDEX approvals_binding ON approvals (principal, tool, input_hash, digest);
+  CREATE INDEX approvals_state ON approvals (state, expires);
+  `,
+];
