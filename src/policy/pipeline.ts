@@ -5,7 +5,7 @@
  */
 import { prettifyError } from 'zod';
 import type { Call, Outcome } from '../core/call.ts';
-import { canonicalJson } from '../core/canonical.ts';
+import { canonical } from '../core/canonical.ts';
 import { OpsError, toOpsError, type WireError } from '../core/errors.ts';
 import { strip } from '../core/foreign.ts';
 import { hasMark } from '../core/redact.ts';
@@ -80,7 +80,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
         throw new OpsError('validation', 'An argument holds a ⟦…⟧ mark: text that deckhand took out of an answer.', {
           hint: 'Write the real text, or leave that part of the target as it is.',
         });
-      const job: Job = { call, who, tool, input, canonical: canonicalJson(input), scopes, risk, targets };
+      const job: Job = { call, who, tool, input, canonical: canonical(input), scopes, risk, targets };
 
       // 6. approve: the preview is what the approver sees and what the approval binds
       const approved = await approve(job, d, e, p);
@@ -215,7 +215,7 @@ function closing(call: Call, facts: Facts, outcome: Outcome, ms: number, p: Poli
 
 function safeJson(args: unknown): string {
   try {
-    return canonicalJson(args ?? {});
+    return canonical(args ?? {});
   } catch {
     return '"not JSON"';
   }

@@ -1,0 +1,136 @@
+/** A door over fixture tools, with every part in memory and every part replaceable. */
+import type { Call, Log, Principal } from '../../src/core/call.ts';
+import { createRedactor } from '../../src/core/redact.ts';
+import type { Mode, Scope } from '../../src/core/scopes.ts';
+import type { Catalog } from '../../src/core/tool.ts';
+import { approvalsByMode } from '../../src/policy/approve.ts';
+import { createCoalescer } from '../../src/policy/coalesce.ts';
+import { createDoor } from '../../src/policy/pipeline.ts';
+import type { Door, Policy } from '../../src/policy/ports.ts';
+import { type KeptRow, resultsFor, type WorkRow } from '../../src/policy/results.ts';
+import { createSlots } from '../../src/policy/slots.ts';
+import { type FakeClock, fakeClock } from './clock.ts';
+import { fixtureCatalog } from './tools.ts';
+
+export interface Rig {
+  door: Door;
+  policy: Policy;
+  clock: FakeClock;
+  records: { event: string; durable: boolean; fields: Record<string, unknown> }[];
+  kept: Map<string, KeptRow & { principal: string }>;
+  work: Map<string, WorkRow & { principal: string; cancel: boolean }>;
+  receipts: Map<string, Parameters<Policy['receipts']['put']>[0]>;
+  observed: string[];
+  held: Set<string>;
+}
+
+export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export const who = (id: string, scopes: Scope[], over: Partial<Principal> = {}): Principal => ({
+  id,
+  kind: 'token',
+  scopes: new Set(scopes),
+  expiresAtMs: null,
+  valid: () => true,
+  ...over,
+});
+export const reader = who('token:reader', ['system:read', 'logs:read']);
+export const operator = who('token:operator', ['system:write', 'files:write', 'logs:read']);
+
+let calls = 0;
+export const callOf = (tool: string, args: unknown = {}, over: Partial<Call> = {}): Call => ({
+  id: `call-${++calls}`,
+  face: 'cli',
+  tool,
+  args,
+  principal: operator,
+  signal: new AbortController().signal,
+  ...over,
+});
+
+const base32 = 'abcdefghijklmnopqrstuvwxyz234567';
+const handle = (prefix: string, n: number) =>
+  `${prefix}_${[...String(n).padStart(26, '0')].map((d) => base32[Number(d)]).join('')}`;
+
+export function rig(over: Partial<Policy> & { catalog?: Catalog; mode?: Mode } = {}): Rig {
+  const clock = fakeClock();
+  const records: Rig['records'] = [];
+  const kept: Rig['kept'] = new Map();
+  const work: Rig['work'] = new Map();
+  const receipts: Rig['receipts'] = new Map();
+  const observed: string[] = [];
+  const held = new Set<string>();
+  const mode = over.mode ?? 'full';
+  const policy: Policy = {
+    catalog: fixtureCatalog,
+    off: () => null,
+    mode,
+    context: { host: {} as never, recent: () => [], recentProcesses: () => null, absent: () => [] },
+    clock,
+    rate: { take: () => null, peek: () => null },
+    slots: createSlots({ inAll: 100, perPrincipal: 100 }),
+    approvals: approvalsByMode(mode),
+    locks: {
+      acquire(key) {
+        if (held.has(key)) return null;
+        held.add(key);
+        return { [Symbol.dispose]: () => void held.delete(key) };
+      },
+    },
+    receipts: {
+      put(r) {
+        const id = handle('t', receipts.size);
+        receipts.set(id, r);
+        return id;
+      },
+    },
+    audit: {
+      append: (event, fields, o) => void records.push({ event, durable: o?.durable === true, fields }),
+      digest: (text) => `digest:${text.length}`,
+    },
+    kept: {
+      put(r) {
+        const id = handle('r', kept.size);
+        kept.set(id, { ...r, handle: id, createdAtMs: clock.now(), expiresAtMs: clock.now() + 1_800_000 });
+        return id;
+      },
+    },
+    work: {
+      begin(w) {
+        const id = handle('w', work.size);
+        const times = { createdAtMs: clock.now(), expiresAtMs: clock.now() + 1_800_000 };
+        work.set(id, {
+          ...w,
+          ...times,
+          handle: id,
+          state: 'running',
+          progress: null,
+          kept: null,
+          error: null,
+          cancel: false,
+        });
+        return id;
+      },
+      progress: (id, progress) => void Object.assign(work.get(id) ?? {}, { progress }),
+      finish: (id, end) => void Object.assign(work.get(id) ?? {}, { kept: null, error: null, ...end }),
+      cancelRequested: (id) => work.get(id)?.cancel === true,
+    },
+    metrics: { observe: (tool, outcome) => void observed.push(`${tool} ${outcome}`) },
+    redactor: createRedactor({}),
+    log: quiet,
+    waitMs: 20_000,
+    ...over,
+  };
+  const store = {
+    kept: (h: string, p: string) => (kept.get(h)?.principal === p ? (kept.get(h) ?? null) : null),
+    work: (h: string, p: string) => (work.get(h)?.principal === p ? (work.get(h) ?? null) : null),
+    requestCancel(h: string) {
+      const row = work.get(h);
+      if (row?.state !== 'running') return false;
+      row.cancel = true;
+      return true;
+    },
+  };
+  const door = createDoor(policy, { coalescer: createCoalescer(clock), results: resultsFor(store, clock) });
+  return { door, policy, clock, records, kept, work, receipts, observed, held };
+}
