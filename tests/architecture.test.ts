@@ -1,0 +1,112 @@
+/** The house's rules on imports, as a test. A folder or package not in its table is a design change: make it in review. */
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Who may import whom. Calls run down (edge → policy → tools → host); imports run in (to core); values meet in app.ts. */
+const MAY: Record<string, { from: string[]; why: string }> = {
+  core: { from: [], why: 'words that everyone shares; no I/O' },
+  config: { from: ['core'], why: 'settings know nothing of who reads them' },
+  store: { from: ['core'], why: 'SQL and files know no rules' },
+  host: { from: ['core'], why: 'the machine knows no rules' },
+  insight: { from: ['core'], why: 'pure: what the figures mean' },
+  tools: { from: ['core', 'insight'], why: 'tools get the host as a value, and never hold the server' },
+  policy: { from: ['core', 'store'], why: 'rules need their own records' },
+  edge: { from: ['core', 'policy'], why: 'faces hold no rules and no SQL' },
+  cli: { from: ['core', 'config', 'app.ts', 'log.ts', 'policy', 'edge'], why: 'a face too; it starts the others' },
+  'log.ts': { from: ['core'], why: 'one way to write a line' },
+  'sampler.ts': { from: ['core', 'policy'], why: 'samples; decides nothing' },
+  'main.ts': { from: ['cli'], why: 'the entry' },
+  'app.ts': {
+    from: ['core', 'config', 'store', 'host', 'insight', 'tools', 'policy', 'log.ts', 'sampler.ts'],
+    why: 'the only wiring',
+  },
+};
+
+/** Package → the only places that may import it, and what to do instead. */
+const ONLY: Record<string, { where: RegExp; instead: string }> = {
+  'node:child_process': {
+    where: /^src\/host\/exec\.ts$/,
+    instead: 'call exec() of src/host/exec.ts: fixed argv, clean environment, bounds',
+  },
+  'node:sqlite': { where: /^src\/store\/db\.ts$/, instead: 'add a method to a file in src/store' },
+  'node:worker_threads': { where: /^src\/host\/worker\.ts$/, instead: 'ask src/host/worker.ts' },
+  '@modelcontextprotocol/server': { where: /^src\/edge\//, instead: 'tools and rules know nothing of MCP' },
+  '@modelcontextprotocol/server/stdio': { where: /^src\/edge\//, instead: 'tools and rules know nothing of MCP' },
+  hono: { where: /^src\/edge\//, instead: 'HTTP is a face' },
+  '@hono/node-server': { where: /^src\/edge\//, instead: 'HTTP is a face' },
+  'node:http': { where: /^src\/edge\//, instead: 'HTTP is a face' },
+  'rate-limiter-flexible': { where: /^src\/edge\//, instead: 'principals are limited in src/policy/rate.ts' },
+  pino: { where: /^src\/log\.ts$/, instead: 'take a Log' },
+  yaml: { where: /^src\/config\//, instead: 'settings come from config' },
+  zod: {
+    where: /^src\/(core|config|tools|policy|edge|cli|store|insight)\//,
+    instead: 'the host gives records, not schemas',
+  },
+};
+
+const files = globSync('src/**/*.ts', { cwd: root }).sort();
+const read = (file: string) => readFileSync(join(root, file), 'utf8');
+/** Static, type-only and dynamic imports alike. */
+const importsOf = (text: string) =>
+  [
+    ...text.matchAll(
+      /^\s*(?:import|export)\s[\w\s*{},$]*?\bfrom\s+['"]([^'"]+)['"]|^\s*import\s+['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm,
+    ),
+  ].map((m) => (m[1] ?? m[2] ?? m[3]) as string);
+const roomOf = (file: string) => relative('src', file).split('/')[0] as string;
+const code = (text: string) => text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '');
+
+test('there is a house to look at', () => {
+  expect(files.length).toBeGreaterThan(20);
+});
+
+describe.each(files)('%s', (file) => {
+  const text = read(file);
+  const room = roomOf(file);
+
+  test('lives in a room that the table knows, and imports only what it may', () => {
+    const may = MAY[room];
+    expect(may, `${room} is not in the import table`).toBeDefined();
+    for (const spec of importsOf(text)) {
+      if (spec.startsWith('.')) {
+        const to = roomOf(join(dirname(file), spec));
+        expect(
+          to === room || may?.from.includes(to),
+          `${file} may not import ${to} (${room}: ${may?.why}; allowed: ${may?.from.join(', ') || 'nothing'})`,
+        ).toBe(true);
+      } else {
+        const guard =
+          ONLY[spec] ??
+          ONLY[
+            spec
+              .split('/')
+              .slice(0, spec.startsWith('@') ? 2 : 1)
+              .join('/')
+          ];
+        if (guard) expect(guard.where.test(file), `${file} imports ${spec}: ${guard.instead}`).toBe(true);
+        else expect(spec.startsWith('node:'), `${file} imports ${spec}: give it a line in ONLY`).toBe(true);
+      }
+    }
+  });
+
+  test('says what it decides, reads no environment, prints nothing', () => {
+    expect(
+      text.startsWith('/**') || text.startsWith('#!'),
+      'begin with what this file decides, and what it leaves to others',
+    ).toBe(true);
+    if (room !== 'config')
+      expect(code(text), 'settings come from config, not the environment').not.toMatch(/process\.env/);
+    expect(code(text), 'stdout belongs to the protocol').not.toMatch(/console\.(log|info|debug|warn|error)\(/);
+    if (room === 'tools' || room === 'insight' || room === 'core')
+      expect(code(text), 'the time is ctx.now()').not.toMatch(/Date\.now\(\)|performance\.now\(\)|new Date\(\)/);
+  });
+
+  test('can be held in the head', () => {
+    expect(text.split('\n').length, 'does this file hold two things?').toBeLessThanOrEqual(350);
+    expect(file).not.toMatch(/utils|helpers|manager/i);
+  });
+});
