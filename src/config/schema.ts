@@ -1,0 +1,200 @@
+/**
+ * The only list of settings. A path gives every other name mechanically: `http.port` is DECKHAND_HTTP_PORT in the environment and
+ * `--http-port` as a flag. Help, docs, the example file and `deckhand config` are made from here; where values come from and which
+ * one wins is decided in load.ts.
+ */
+import * as z from 'zod';
+import { MODES, ROLES, TOOLSETS } from '../core/scopes.ts';
+
+interface Meta {
+  /** Never printed, never taken from the environment or a flag (both are visible to others): the file, or `<name>_file`. */
+  secret?: true;
+  /** Of a number, for people. */
+  unit?: string;
+  /** What a correct value is, where type and bounds do not say it. */
+  expects?: string;
+  /** A path: `~/` is the home folder; a relative one counts from the config file's folder, or from where the command was run. */
+  folder?: true;
+  /** What the default is, where it depends on the machine. */
+  defaultText?: string;
+  /** A flag may only choose among what the file or the environment allows. */
+  flagNarrows?: true;
+}
+
+function set<S extends z.ZodType>(schema: S, description: string, meta: Meta = {}): S {
+  return schema.describe(description).meta({ description, ...meta }) as S;
+}
+
+const int = (least: number, most: number, standard: number) => z.number().int().min(least).max(most).default(standard);
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+/** A path or an address has no control characters: they would forge lines in logs and answers. */
+const plain = (most: number) =>
+  z
+    .string()
+    .min(1)
+    .max(most)
+    .regex(/^[^\p{Cc}]*$/u);
+const ADDRESS = /^[0-9A-Za-z.:%_-]+$/;
+const HOST = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)(:\d{1,5})?$/;
+const TOOL = /^[a-z][a-z0-9_]{0,63}$/;
+
+/** An http or https origin and nothing more: what a browser sends, and what a canonical URL starts with. */
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text;
+}
+
+function isPublicUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return (
+    /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash && !text.endsWith('/')
+  );
+}
+
+const toolNames = (description: string) =>
+  set(z.array(z.string().regex(TOOL)).max(200).default([]), description, {
+    expects: 'tool names, e.g. system_overview',
+  });
+
+export const ConfigSchema = z.strictObject({
+  mode: set(
+    z.enum(MODES).default('ask'),
+    'What is allowed at all: `read-only` (change tools are not even listed), `ask` (changes need approval) or `full` (changes run, destroying still needs approval).',
+  ),
+  toolsets: set(
+    z
+      .array(z.enum(['core', 'all', ...TOOLSETS]))
+      .min(1)
+      .max(20)
+      .default(['core']),
+    'Toolsets that callers may see: names, `core` (the most useful tools of all) or `all`. The flag and the URL can only narrow what is set here.',
+    { flagNarrows: true },
+  ),
+  state: z.strictObject({
+    dir: set(plain(4096), 'Folder for audit, tokens and history; made with mode 0700.', {
+      folder: true,
+      expects: 'the path of a folder',
+      defaultText: '/var/lib/deckhand for root, else $XDG_STATE_HOME/deckhand or ~/.local/state/deckhand',
+    }),
+  }),
+  http: z.strictObject({
+    host: set(
+      z.string().max(255).regex(ADDRESS).default('127.0.0.1'),
+      'Address to listen on. Anything but loopback lets other machines knock: put TLS in front.',
+      { expects: 'an IP address or a host name' },
+    ),
+    port: set(int(0, 65_535, 7070), 'TCP port; 0 takes any free one.'),
+    url: set(
+      z.string().max(2048).refine(isPublicUrl).nullable().default(null),
+      'URL under which clients reach this server, where a proxy stands in front.',
+      {
+        expects: 'an http or https URL without user, query, fragment or final slash',
+        defaultText: 'made from host and port',
+      },
+    ),
+    allowedHosts: set(
+      z.array(z.string().regex(HOST)).max(64).default([]),
+      'Host headers accepted besides the own address and that of `http.url`. An empty list adds none.',
+      { expects: 'host names, each with or without a port' },
+    ),
+    allowedOrigins: set(
+      z.array(z.string().max(2048).refine(isOrigin)).max(64).default([]),
+      'Origin headers accepted besides the own one. An empty list adds none.',
+      { expects: 'origins, e.g. https://app.example.org' },
+    ),
+    maxBodyBytes: set(int(KiB, 64 * MiB, MiB), 'Longest request body; a longer one is refused with 413.', {
+      unit: 'bytes',
+    }),
+    connectionsPerAddress: set(int(1, 10_000, 64), 'Connections open at once from one address (IPv6: one /64).'),
+    requestsPerMinutePerAddress: set(
+      int(1, 10_000_000, 600),
+      'HTTP requests a minute from one address, counted before any token is looked at.',
+    ),
+    sessions: z.strictObject({
+      enabled: set(
+        z.boolean().default(true),
+        'Sessions for clients of the 2025 revisions of MCP. Without them such clients are served request by request.',
+      ),
+      max: set(int(1, 10_000, 256), 'Sessions open at once; the next one is refused.'),
+      idleMinutes: set(int(1, 1440, 30), 'A session unused for so long is closed.', { unit: 'minutes' }),
+    }),
+  }),
+  limits: z.strictObject({
+    callsPerMinute: set(
+      int(1, 10_000_000, 240),
+      'Tool calls a minute for one principal; dear tools count more than once.',
+    ),
+    changesPerHour: set(int(1, 100_000, 60), 'Changes an hour for one principal.'),
+    concurrentCalls: set(int(1, 1000, 32), 'Calls running at once in one process.'),
+    concurrentPerPrincipal: set(int(1, 1000, 8), 'Calls running at once for one principal.'),
+    waitSeconds: set(
+      int(1, 40, 20),
+      'A call not done by then goes on in the server and answers `running` with a handle.',
+      {
+        unit: 'seconds',
+      },
+    ),
+  }),
+  sampling: z.strictObject({
+    seconds: set(int(1, 3600, 5), 'Time between two samples of the host.', { unit: 'seconds' }),
+    keep: set(int(2, 3600, 60), 'Samples kept in memory.'),
+  }),
+  host: z.strictObject({
+    root: set(plain(4096).default('/'), 'Where the host’s /proc, /sys and /etc are found, e.g. /host in a container.', {
+      folder: true,
+      expects: 'the path of a folder',
+    }),
+  }),
+  tools: z.strictObject({
+    allow: toolNames('If not empty: only these tools exist, within the toolsets.'),
+    deny: toolNames('These tools do not exist, whatever else is set.'),
+  }),
+  stdio: z.strictObject({
+    role: set(
+      z.enum(ROLES).default('operator'),
+      'Role of a client that launches `deckhand stdio`. `mode` still decides whether a change runs, asks or is refused.',
+    ),
+  }),
+  cli: z.strictObject({
+    role: set(z.enum(ROLES).default('admin'), 'Role of the person who runs `deckhand call` on this host.'),
+  }),
+  redact: z.strictObject({
+    values: set(
+      z.array(z.string().min(6).max(4096)).max(256).default([]),
+      'Texts that never leave this host in an answer, besides what looks like a secret.',
+      { secret: true, expects: 'texts of 6 to 4096 characters' },
+    ),
+  }),
+  audit: z.strictObject({
+    segmentBytes: set(
+      int(64 * KiB, GiB, 8 * MiB),
+      'An audit file that has grown to this size is closed and a new one begun.',
+      {
+        unit: 'bytes',
+      },
+    ),
+    keepBytes: set(
+      int(MiB, 1024 * GiB, 256 * MiB),
+      'Audit files kept in all; beyond it the oldest closed ones are removed.',
+      { unit: 'bytes' },
+    ),
+  }),
+  log: z.strictObject({
+    level: set(z.enum(['debug', 'info', 'warn', 'error']).default('info'), 'Least level that is written to stderr.'),
+    format: set(
+      z.enum(['auto', 'json', 'pretty']).default('auto'),
+      '`json`, `pretty` (one readable line) or `auto`: pretty on a terminal.',
+    ),
+  }),
+});
+
+type DeepReadonly<T> = T extends (infer E)[]
+  ? readonly DeepReadonly<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
+export type Config = DeepReadonly<z.output<typeof ConfigSchema>>;
