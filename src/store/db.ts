@@ -10,6 +10,7 @@ import type { Log } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import { renameAside } from './corrupt.ts';
 import { MIGRATIONS } from './migrations.ts';
+import { isBusy, isCorrupt, isFull, isOutage } from './sqlite_codes.ts';
 import type { StateDir } from './state.ts';
 
 export type Row = Record<string, string | number | Uint8Array | null>;
@@ -40,17 +41,6 @@ const RETRY_MS = 2_000;
 /** How often it is asked whether the file under the path is still the one that is open. */
 const SAME_MS = 500;
 const OPENING_MS = 15_000;
-
-const CODE = { busy: 5, locked: 6, nomem: 7, readonly: 8, ioerr: 10, corrupt: 11, full: 13, cantopen: 14, notadb: 26 };
-const OUT_OF_ORDER = new Set([3, CODE.nomem, CODE.readonly, CODE.ioerr, CODE.full, CODE.cantopen, 15, 22, 23]);
-
-/** SQLite's primary result code, or 0 when the error is not SQLite's. */
-function codeOf(error: unknown): number {
-  const code = error instanceof Error && 'errcode' in error ? error.errcode : 0;
-  return typeof code === 'number' ? code & 0xff : 0;
-}
-const isBusy = (e: unknown) => codeOf(e) === CODE.busy || codeOf(e) === CODE.locked;
-const isCorrupt = (e: unknown) => codeOf(e) === CODE.corrupt || codeOf(e) === CODE.notadb;
 
 interface Connection {
   db: DatabaseSync;
@@ -249,7 +239,7 @@ export function openDb(state: StateDir, log: Log, monotonic: () => number = () =
       } catch (error) {
         // After a corrupt page the connection is dropped, and taken up again on the file that is then there.
         if (!again && isCorrupt(error) && aside(error)) continue;
-        if (!again && codeOf(error) === CODE.full && shrink()) continue;
+        if (!again && isFull(error) && shrink()) continue;
         throw translate(error);
       }
     }
@@ -270,11 +260,10 @@ export function openDb(state: StateDir, log: Log, monotonic: () => number = () =
         retryAfterMs: 1_000,
         cause: error,
       });
-    const code = codeOf(error);
     const system = error instanceof Error && 'syscall' in error;
-    if (!system && !OUT_OF_ORDER.has(code) && code !== CODE.corrupt && code !== CODE.notadb) return error;
+    if (!system && !isOutage(error)) return error;
     // After FULL the connection is good; after the others nobody says so.
-    if (code !== CODE.full) drop();
+    if (!isFull(error)) drop();
     return troubled((error as Error).message);
   }
 

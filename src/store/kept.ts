@@ -4,6 +4,7 @@
  * done before (what comes in is what a caller may see), and scopes are asked by who serves it.
  */
 import { deflateSync, inflateSync } from 'node:zlib';
+import type { Scope } from '../core/scopes.ts';
 import type { Db, Row, Sql } from './db.ts';
 import { newHandle } from './handles.ts';
 
@@ -11,7 +12,7 @@ export interface KeptRow {
   handle: string;
   principal: string;
   /** What the call that made it needed; asked again at each reading. */
-  scopes: string[];
+  scopes: Scope[];
   tool: string;
   createdAtMs: number;
   expiresAtMs: number;
@@ -52,6 +53,8 @@ const BOUNDS: KeptBounds = {
 
 /** Measured: above this, level 1 costs less time than the pages it saves (2.6 MB: 13 + 1 ms against 23 ms). */
 const PACK_FROM = 4 * 1024;
+/** What an entry of the map costs beside its text, so that a flood of small ones is bounded too. */
+const ENTRY = 512;
 
 interface Held {
   row: Omit<KeptRow, 'data'>;
@@ -68,16 +71,17 @@ export function openKept(db: Db, over: Partial<KeptBounds> = {}): Kept {
     const held = memory.get(handle);
     if (!held) return;
     memory.delete(handle);
-    memoryBytes -= held.text.length;
+    memoryBytes -= held.text.length + ENTRY;
   }
 
   function hold(row: Omit<KeptRow, 'data'>, text: Buffer): string | null {
-    if (text.length > b.memoryBytes) return null;
+    const cost = text.length + ENTRY;
+    if (cost > b.memoryBytes) return null;
     forget(row.handle);
     for (const [handle, held] of memory)
-      if (held.row.expiresAtMs <= b.now() || memoryBytes + text.length > b.memoryBytes) forget(handle);
+      if (held.row.expiresAtMs <= b.now() || memoryBytes + cost > b.memoryBytes) forget(handle);
     memory.set(row.handle, { row, text });
-    memoryBytes += text.length;
+    memoryBytes += cost;
     return row.handle;
   }
 

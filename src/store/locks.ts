@@ -8,7 +8,7 @@ import { isAlive, type Owner } from './owner.ts';
 
 export interface Locks {
   /** Null when another call holds it. `label` (a call id) is shown to whom it keeps waiting. */
-  acquire(key: string, label: string): Disposable | null;
+  acquire(key: string, label?: string): Disposable | null;
   holder(key: string): { label: string; sinceMs: number } | null;
 }
 
@@ -17,7 +17,7 @@ export function openLocks(db: Db, self: Owner, now: () => number = Date.now): Lo
   const held = new Set<string>();
 
   return {
-    acquire(key, label) {
+    acquire(key, label = '') {
       const token = randomUUID();
       const taken = db.tx((sql) => {
         const row = sql.get('SELECT token, owner, at FROM locks WHERE key = ?', key);

@@ -1,0 +1,234 @@
+/**
+ * Named bearer tokens. Decides how they are made, kept (only SHA-256 of 256 random bits: nothing to guess, so no slow hash
+ * is needed) and found; what a role may do is decided in policy. The file is asked at every look-up, so that a token added
+ * or revoked holds at once in every running process. A file we cannot trust refuses all tokens.
+ */
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod';
+import type { Log } from '../core/call.ts';
+import { OpsError } from '../core/errors.ts';
+import { ROLES, type Role, SCOPES, type Scope, scopesOf } from '../core/scopes.ts';
+import { exclusively } from './db.ts';
+import type { StateDir } from './state.ts';
+import { writeWhole } from './write_whole.ts';
+
+export const TOKEN_NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
+const SECRET = /^dh_[A-Za-z0-9_-]{43}$/;
+/** Each look-up compares all of them. */
+const MOST = 500;
+const WAIT_MS = 5_000;
+
+export interface TokenRecord {
+  name: string;
+  role: Role;
+  /** All that it holds: its role's, as the role is now, and its own. */
+  scopes: Scope[];
+  /** Those given beside the role. */
+  extra: Scope[];
+  createdAtMs: number;
+  expiresAtMs: number | null;
+  /** Tells a token from an earlier one of the same name, in the audit and in a running session. Not secret. */
+  fingerprint: string;
+}
+
+export interface Tokens {
+  /** The only time that the secret is seen. */
+  add(token: { name: string; role: Role; scopes?: Scope[]; expiresAtMs?: number | null }): {
+    secret: string;
+    record: TokenRecord;
+  };
+  /** Null: unknown, expired, or the file cannot be trusted (see `problem`). */
+  find(secret: string): TokenRecord | null;
+  /** Whether this very token is still good: a session asks before each thing it grants. */
+  holds(record: Pick<TokenRecord, 'name' | 'fingerprint'>): boolean;
+  list(): TokenRecord[];
+  revoke(name: string): void;
+  /** Why all tokens are refused, with the command that mends it. */
+  problem(): OpsError | null;
+}
+
+const File = z.strictObject({
+  version: z.literal(1),
+  tokens: z.array(
+    z.strictObject({
+      name: z.string().regex(TOKEN_NAME),
+      role: z.enum(ROLES),
+      scopes: z.array(z.enum(SCOPES)),
+      hash: z.string().regex(/^[0-9a-f]{64}$/),
+      createdAtMs: z.number(),
+      expiresAtMs: z.number().nullable(),
+    }),
+  ),
+});
+
+interface Loaded {
+  /** What the file was like when it was read; `''` is no file. */
+  seen: string;
+  tokens: { record: TokenRecord; hash: Buffer }[];
+  problem: OpsError | null;
+}
+
+export function openTokens(state: StateDir, log: Log, now: () => number = Date.now): Tokens {
+  let loaded: Loaded | null = null;
+  const path = state.tokens;
+
+  /** About 2 µs when nothing changed: one stat. A rename always brings another inode or change time. */
+  function load(): Loaded {
+    let seen = '';
+    let refusal: OpsError | null = null;
+    try {
+      const s = statSync(path, { bigint: true });
+      seen = `${s.dev}:${s.ino}:${s.size}:${s.mtimeNs}:${s.ctimeNs}`;
+      if (loaded?.seen === seen) return loaded;
+      const us = process.geteuid?.() ?? 0;
+      if (!s.isFile()) refusal = refuse('is not a file', `rm -r ${path}`);
+      else if (Number(s.uid) !== us) refusal = refuse(`belongs to uid ${s.uid}, not to ${us}`, `chown ${us} ${path}`);
+      else if (Number(s.mode) & 0o077)
+        refusal = refuse(
+          'can be read or written by others, who may hold the hashes or have put theirs in',
+          `chmod 600 ${path}`,
+        );
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        return {
+          seen: '?',
+          tokens: [],
+          problem: refuse(`cannot be read (${(error as Error).message})`, `ls -l ${path}`),
+        };
+      if (loaded?.seen === '') return loaded;
+    }
+    loaded = refusal ? { seen, tokens: [], problem: refusal } : parse(seen);
+    if (loaded.problem) log.error({ path, hint: loaded.problem.details.hint }, loaded.problem.message);
+    return loaded;
+  }
+
+  function parse(seen: string): Loaded {
+    if (seen === '') return { seen, tokens: [], problem: null };
+    try {
+      const { tokens } = File.parse(JSON.parse(readFileSync(path, 'utf8')));
+      return {
+        seen,
+        problem: null,
+        tokens: tokens.map(({ hash, scopes, ...rest }) => ({
+          record: recordOf({ ...rest, extra: scopes }, hash),
+          hash: Buffer.from(hash, 'hex'),
+        })),
+      };
+    } catch {
+      // What stands in the file is not repeated: it may be a secret in the wrong place.
+      return {
+        seen,
+        tokens: [],
+        problem: refuse('is damaged', `mv ${path} ${path}.damaged, then add the tokens anew`),
+      };
+    }
+  }
+
+  const refuse = (what: string, command: string) =>
+    new OpsError('unavailable', `${path} ${what}; until that is mended all tokens are refused.`, {
+      hint: `Run: ${command}`,
+    });
+
+  /** Reads, changes and writes while no other process does. The lock is the system's: it dies with its holder, and needs no database. */
+  function change<T>(edit: (tokens: Loaded['tokens']) => { tokens: Loaded['tokens']; value: T }): T {
+    state.ensure();
+    return exclusively(join(state.leases, 'tokens'), WAIT_MS, () => {
+      const found = load();
+      if (found.problem) throw found.problem;
+      const { tokens, value } = edit(found.tokens);
+      const file: z.input<typeof File> = {
+        version: 1,
+        tokens: tokens.map(({ record: { fingerprint: _, scopes: __, extra, ...rest }, hash }) => ({
+          ...rest,
+          scopes: extra,
+          hash: hash.toString('hex'),
+        })),
+      };
+      writeWhole(path, `${JSON.stringify(file, null, 1)}\n`);
+      return value;
+    });
+  }
+
+  const expired = (record: TokenRecord) => record.expiresAtMs !== null && record.expiresAtMs <= now();
+
+  return {
+    add({ name, role, scopes = [], expiresAtMs = null }) {
+      if (!TOKEN_NAME.test(name))
+        throw new OpsError('validation', `"${name}" is no name for a token.`, {
+          hint: 'Up to 32 of a-z, 0-9, _ and -, beginning with a letter or digit.',
+        });
+      if (expiresAtMs !== null && !(expiresAtMs > now()))
+        throw new OpsError('validation', 'A token must expire in the future.', { hint: 'Give a later time, or none.' });
+      return change((tokens) => {
+        if (tokens.some((t) => t.record.name === name))
+          throw new OpsError('conflict', `There is a token named ${name} already.`, {
+            hint: `Choose another name, or run: deckhand token revoke ${name}`,
+          });
+        if (tokens.length >= MOST)
+          throw new OpsError('limit', `There are ${MOST} tokens, which is the most.`, {
+            hint: 'Revoke what is not used: deckhand token list',
+          });
+        const secret = `dh_${randomBytes(32).toString('base64url')}`;
+        const hashed = hash('sha256', secret, 'buffer');
+        const record = recordOf(
+          { name, role, extra: [...new Set(scopes)], createdAtMs: now(), expiresAtMs },
+          hashed.toString('hex'),
+        );
+        return { tokens: [...tokens, { record, hash: hashed }], value: { secret, record } };
+      });
+    },
+
+    find(secret) {
+      if (!SECRET.test(secret)) return null;
+      const asked = hash('sha256', secret, 'buffer');
+      let found: TokenRecord | null = null;
+      // All are compared, equal or not: the time says nothing about which one, or how far it agreed.
+      for (const token of load().tokens) if (timingSafeEqual(token.hash, asked)) found = token.record;
+      return found && !expired(found) ? found : null;
+    },
+
+    holds({ name, fingerprint }) {
+      return load().tokens.some(({ record: r }) => r.name === name && r.fingerprint === fingerprint && !expired(r));
+    },
+
+    list() {
+      const { problem, tokens } = load();
+      if (problem) throw problem;
+      return tokens.map((t) => t.record);
+    },
+
+    revoke(name) {
+      change((tokens) => {
+        const rest = tokens.filter((t) => t.record.name !== name);
+        if (rest.length === tokens.length)
+          throw new OpsError('not_found', `There is no token named ${name}.`, {
+            hint: 'See: deckhand token list',
+            candidates: nearest(
+              name,
+              tokens.map((t) => t.record.name),
+            ),
+          });
+        return { tokens: rest, value: undefined };
+      });
+    },
+
+    problem: () => load().problem,
+  };
+}
+
+function recordOf(token: Omit<TokenRecord, 'scopes' | 'fingerprint'>, hash: string): TokenRecord {
+  const scopes = [...new Set([...scopesOf(token.role), ...token.extra])];
+  return { ...token, scopes, fingerprint: hash.slice(0, 12) };
+}
+
+/** Names that begin alike first, then the rest by the alphabet; ten at most. */
+function nearest(name: string, names: string[]): string[] {
+  const alike = (other: string) => {
+    let n = 0;
+    while (n < name.length && name[n] === other[n]) n++;
+    return n;
+  };
+  return names.sort((a, b) => alike(b) - alike(a) || (a < b ? -1 : 1)).slice(0, 10);
+}
