@@ -64,6 +64,8 @@ export interface Rate {
   take(principal: string, points: number): number | null;
   /** The same question, and nothing is taken. */
   peek(principal: string, points: number): number | null;
+  /** One change of the hour's; the same answers. Dry runs are free. */
+  takeChange(principal: string): number | null;
 }
 
 export interface Slots {

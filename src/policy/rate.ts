@@ -6,13 +6,14 @@
 import type { Clock, Rate } from './ports.ts';
 
 const WINDOW_MS = 60_000;
+const HOUR_MS = 3_600_000;
 /** Every principal is a token in the owner's file or a local uid; the bound only guards against our own mistakes. */
 const MAX_PRINCIPALS = 1_000;
 
 /** Grants up to `points` out of `max` in the window that holds `now`; null when the store cannot say. */
 export type Reserve = (key: string, points: number, windowMs: number, max: number, now: number) => number | null;
 
-export function createRate(o: { reserve: Reserve; perMinute: number; clock: Clock }): Rate {
+export function createRate(o: { reserve: Reserve; perMinute: number; changesPerHour: number; clock: Clock }): Rate {
   const block = Math.max(1, Math.min(20, Math.floor(o.perMinute / 6)));
   const buckets = new Map<string, { window: number; left: number; alone: number }>();
 
@@ -50,6 +51,12 @@ export function createRate(o: { reserve: Reserve; perMinute: number; clock: Cloc
       const wait = enough(principal, points);
       if (wait === null) bucket(principal, o.clock.now()).left -= points;
       return wait;
+    },
+    // Changes are few and matter: each is counted in the store, and only there. No store, no change.
+    takeChange(principal) {
+      const now = o.clock.now();
+      const granted = o.reserve(`changes:${principal}`, 1, HOUR_MS, o.changesPerHour, now);
+      return granted ? null : HOUR_MS - (now % HOUR_MS);
     },
   };
 }

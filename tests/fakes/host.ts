@@ -311,7 +311,7 @@ export const fakeHealth: Health = {
   rebootRequired: { value: { required: false, why: null } },
   clock: { value: { synchronised: true, source: 'systemd-timesyncd', offsetMs: null } },
   raid: { value: [] },
-  zfs: { value: null, why: 'There is no ZFS on this host.' },
+  zfs: { value: [] },
   oomKills: { value: { sinceBoot: 0, whose: 'host' } },
   blind: [],
 };

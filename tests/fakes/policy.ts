@@ -67,7 +67,7 @@ export function rig(over: Partial<Policy> & { catalog?: Catalog; mode?: Mode } =
     mode,
     context: { host: {} as never, recent: () => [], recentProcesses: () => null, absent: () => [] },
     clock,
-    rate: { take: () => null, peek: () => null },
+    rate: { take: () => null, peek: () => null, takeChange: () => null },
     slots: createSlots({ inAll: 100, perPrincipal: 100 }),
     approvals: approvalsByMode(mode),
     locks: {

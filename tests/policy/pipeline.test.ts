@@ -53,9 +53,14 @@ const exits: Exit[] = [
     want: 'permission',
     hint: /system:write/,
   },
-  { step: '3 rate', call: { args: { bad: 1 } }, policy: { rate: { take: () => 500, peek: () => 500 } }, want: 'limit' },
+  {
+    step: '3 rate',
+    call: { args: { bad: 1 } },
+    policy: { rate: { take: () => 500, peek: () => 500, takeChange: () => null } },
+    want: 'limit',
+  },
   { step: '3 slots', call: { args: { bad: 1 } }, policy: { slots: { enter: () => null } }, want: 'limit' },
-  { step: '3 rate is broken', policy: { rate: { take: boom, peek: boom } }, want: 'internal' },
+  { step: '3 rate is broken', policy: { rate: { take: boom, peek: boom, takeChange: boom } }, want: 'internal' },
   {
     step: '4 validate: unknown argument',
     call: { args: { to: 'new', tp: 1 } },
@@ -73,6 +78,11 @@ const exits: Exit[] = [
     hint: /files:write/,
   },
   { step: '5 marks', call: { args: { to: '⟦redacted:password⟧' } }, want: 'validation', hint: /real text/ },
+  {
+    step: '6 changes of this hour',
+    policy: { rate: { take: () => null, peek: () => null, takeChange: () => 900_000 } },
+    want: 'limit',
+  },
   { step: '6 approve: mode ask', policy: { mode: 'ask' }, want: 'permission', hint: /mode: full/ },
   { step: '6 approve: destroy in mode full', call: { args: { to: 'nothing' } }, want: 'permission', hint: /by hand/ },
   {
@@ -160,7 +170,7 @@ for (const face of FACES)
 
 test('the HTTP face asks ahead and gets the refusal that the call would get, without a record or a point', async () => {
   let taken = 0;
-  const over: Partial<Policy> = { rate: { take: () => (++taken, null), peek: () => null } };
+  const over: Partial<Policy> = { rate: { take: () => (++taken, null), peek: () => null, takeChange: () => null } };
   for (const { call } of exits.filter((x) => /^[12]/.test(x.step) && !x.policy)) {
     const r = rig(over);
     const c = callOf('fixture_rename', { to: 'new' }, call ?? {});
@@ -171,7 +181,7 @@ test('the HTTP face asks ahead and gets the refusal that the call would get, wit
   }
   expect(taken).toBe(0);
   expect(rig().door.check(callOf('fixture_look'))).toBeNull();
-  const busy = rig({ rate: { take: () => 700, peek: () => 700 } });
+  const busy = rig({ rate: { take: () => 700, peek: () => 700, takeChange: () => null } });
   expect(busy.door.check(callOf('fixture_look'))?.details.retryAfterMs).toBe(700);
 });
 
