@@ -15,31 +15,28 @@ function local(kind: 'stdio' | 'cli', uid: number, role: Role): Principal {
   return { id: `${kind}:${uid}`, kind, scopes: new Set(scopesOf(role)), expiresAtMs: null, valid: () => true };
 }
 
-/** The shape that the token store answers with. */
+/** What the token store answers with; `scopes` is all it holds. */
 export interface TokenRecord {
   name: string;
   scopes: readonly Scope[];
   expiresAtMs: number | null;
+  fingerprint: string;
 }
 
-/** `find` compares in constant time and reads a changed file anew, so that a revoked token stops at once. */
-export function bearerPrincipal(find: (secret: string) => TokenRecord | null, secret: string): Principal | null {
-  const record = find(secret);
+/** Both compare in constant time and read a changed file anew, so that a revoked token stops at once. */
+export interface TokenSource {
+  find(secret: string): TokenRecord | null;
+  holds(record: Pick<TokenRecord, 'name' | 'fingerprint'>): boolean;
+}
+
+export function bearerPrincipal(tokens: TokenSource, secret: string): Principal | null {
+  const record = tokens.find(secret);
   if (!record) return null;
   return {
     id: `token:${record.name}`,
     kind: 'token',
     scopes: new Set(record.scopes),
     expiresAtMs: record.expiresAtMs,
-    // The same secret must still stand for the same record: a name that was revoked and made anew is another token.
-    valid: () => {
-      const now = find(secret);
-      return (
-        now !== null &&
-        now.name === record.name &&
-        now.scopes.every((s) => record.scopes.includes(s)) &&
-        now.scopes.length === record.scopes.length
-      );
-    },
+    valid: () => tokens.holds(record),
   };
 }

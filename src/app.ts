@@ -1,0 +1,171 @@
+/**
+ * The only wiring: config becomes store, host, policy and a door. It is the one file that sees all layers but the
+ * faces, which are handed an App and nothing else. Nothing is decided here that a test of one part could not see.
+ */
+import type { Log, Principal } from './core/call.ts';
+import type { Blind, Host } from './core/host.ts';
+import type { Loaded } from './config/load.ts';
+import { createRedactor } from './core/redact.ts';
+import type { Tool } from './core/tool.ts';
+import { createHost } from './host/index.ts';
+import { approvalsByMode } from './policy/approve.ts';
+import { bearerPrincipal, cliPrincipal, stdioPrincipal } from './policy/authenticate.ts';
+import { createCoalescer } from './policy/coalesce.ts';
+import { createMetrics } from './policy/metrics.ts';
+import { createDoor } from './policy/pipeline.ts';
+import type { Clock, Door, Policy } from './policy/ports.ts';
+import { createRate } from './policy/rate.ts';
+import { resultsFor } from './policy/results.ts';
+import { createSlots } from './policy/slots.ts';
+import { createSampler } from './sampler.ts';
+import { openAudit } from './store/audit.ts';
+import { openDb } from './store/db.ts';
+import { openKept } from './store/kept.ts';
+import { openLeases } from './store/leases.ts';
+import { openLocks } from './store/locks.ts';
+import { newOwner } from './store/owner.ts';
+import { openQuotas } from './store/quotas.ts';
+import { openReceipts } from './store/receipts.ts';
+import { becomeOwner, openState, type StateDir } from './store/state.ts';
+import { openTokens, type Tokens } from './store/tokens.ts';
+import { openWork } from './store/work.ts';
+import { catalog } from './tools/index.ts';
+
+export interface App {
+  config: Loaded['config'];
+  log: Log;
+  door: Door;
+  host: Host;
+  state: StateDir;
+  info: { hostname: string; kind: string; version: string };
+  principals: { stdio(): Principal; cli(): Principal; bearer(secret: string): Principal | null };
+  tokens: Tokens;
+  /** The loop turned and the sampler ticked: never depends on what may be away for good reasons. */
+  live(): boolean;
+  ready(): { ready: boolean; reasons: string[] };
+  /** Why the database is out of order, null when it is well. */
+  storeTrouble(): string | null;
+  close(): Promise<void>;
+}
+
+export type Role = 'serve' | 'stdio' | 'cli';
+
+const clock: Clock = {
+  now: Date.now,
+  elapsed: () => performance.now(),
+  after(ms, fire) {
+    const timer = setTimeout(fire, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+export async function createApp(o: { loaded: Loaded; log: Log; role: Role; version: string }): Promise<App> {
+  const { config } = o.loaded;
+  const { log } = o;
+  // As root on a folder of another user (the service's): become that user, or what we write it could not read.
+  becomeOwner(config.state.dir);
+  const state = openState(config.state.dir);
+  const db = openDb(state, log);
+  const self = newOwner();
+  const audit = openAudit(state, log, { segmentBytes: config.audit.segmentBytes, keepBytes: config.audit.keepBytes });
+  const tokens = openTokens(state, log);
+  const kept = openKept(db);
+  const work = openWork(db, self);
+  const locks = openLocks(db, self);
+  const quotas = openQuotas(db);
+  const receipts = openReceipts(db, state);
+  const leases = openLeases(state, log);
+  const host = createHost({ root: config.host.root, log });
+  const identity = host.system.identity();
+  const sampler = createSampler({
+    system: host.system,
+    lease: () => leases.tryLease('sampler'),
+    everyMs: config.sampling.seconds * 1_000,
+    keep: config.sampling.keep,
+    clock,
+    log,
+  });
+  const absent: Blind[] = [];
+  const policy: Policy = {
+    catalog,
+    off: offByConfig(config),
+    mode: config.mode,
+    context: {
+      host,
+      recent: sampler.recent,
+      recentProcesses: sampler.recentProcesses,
+      absent: () => absent,
+    },
+    clock,
+    rate: createRate({
+      reserve: quotas.reserve,
+      perMinute: config.limits.callsPerMinute,
+      changesPerHour: config.limits.changesPerHour,
+      clock,
+    }),
+    slots: createSlots({ inAll: config.limits.concurrentCalls, perPrincipal: config.limits.concurrentPerPrincipal }),
+    approvals: approvalsByMode(config.mode),
+    locks: { acquire: (key) => locks.acquire(key, self) },
+    receipts,
+    audit,
+    kept,
+    work,
+    metrics: createMetrics(),
+    redactor: createRedactor({ values: [...config.redact.values] }),
+    log,
+    waitMs: config.limits.waitSeconds * 1_000,
+  };
+  const results = resultsFor({ kept: kept.get, work: work.get, requestCancel: work.requestCancel }, clock);
+  const door = createDoor(policy, { coalescer: createCoalescer(clock), results });
+
+  const uid = process.getuid?.() ?? 0;
+  const info = { hostname: identity.hostname, kind: identity.virtualisation.kind, version: o.version };
+  if (o.role !== 'cli') {
+    audit.append('start', { role: o.role, version: o.version, mode: config.mode, uid });
+    sampler.start();
+  }
+  const turnsMs = Math.max(3 * config.sampling.seconds, 30) * 1_000;
+
+  return {
+    config,
+    log,
+    door,
+    host,
+    state,
+    info,
+    principals: {
+      stdio: () => stdioPrincipal(uid, config.stdio.role),
+      cli: () => cliPrincipal(uid, config.cli.role),
+      bearer: (secret) => bearerPrincipal(tokens, secret),
+    },
+    tokens,
+    live: () => clock.elapsed() - sampler.lastTurn() < turnsMs,
+    ready() {
+      const reasons = [db.degraded(), tokens.problem()?.message].filter((r) => typeof r === 'string');
+      return { ready: reasons.length === 0, reasons };
+    },
+    storeTrouble: () => db.degraded(),
+    async close() {
+      await sampler[Symbol.asyncDispose]();
+      if (o.role !== 'cli') audit.append('stop', { role: o.role });
+      audit.close();
+      db.close();
+      host.close();
+    },
+  };
+}
+
+/** Config is the upper bound of what anybody sees: toolsets, then the lists of names. */
+function offByConfig(config: Loaded['config']): Policy['off'] {
+  const sets = new Set<string>(config.toolsets);
+  const allow = new Set(config.tools.allow);
+  const deny = new Set(config.tools.deny);
+  return (tool: Tool) => {
+    if (!sets.has('all') && !sets.has(tool.toolset) && !(tool.core && sets.has('core')))
+      return { why: `the toolset ${tool.toolset} is not switched on.`, hint: `Add ${tool.toolset} to \`toolsets\` in the config.` };
+    if (deny.has(tool.name)) return { why: 'the config denies it.', hint: 'Remove it from `tools.deny` in the config.' };
+    if (allow.size > 0 && !allow.has(tool.name))
+      return { why: 'the config does not allow it.', hint: 'Add it to `tools.allow` in the config.' };
+    return null;
+  };
+}

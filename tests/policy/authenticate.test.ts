@@ -1,0 +1,25 @@
+/** Credentials become principals. */
+import { expect, test } from 'vitest';
+import { bearerPrincipal, cliPrincipal, stdioPrincipal, type TokenRecord } from '../../src/policy/authenticate.ts';
+
+test('a client under a uid and a person under the same uid are two principals', () => {
+  const [client, person] = [stdioPrincipal(1000, 'operator'), cliPrincipal(1000, 'admin')];
+  expect([client.id, person.id]).toEqual(['stdio:1000', 'cli:1000']);
+  expect(client.scopes.has('services:write')).toBe(true);
+  expect(client.scopes.has('audit:read')).toBe(false);
+  expect([...person.scopes]).toEqual(['admin']);
+  expect(stdioPrincipal(0, 'viewer').scopes.has('system:write')).toBe(false);
+});
+
+test('a token is its principal while it stands, and stops the moment it is revoked', () => {
+  const record: TokenRecord = { name: 'laptop', scopes: ['system:read'], expiresAtMs: null, fingerprint: 'f1' };
+  let stands = true;
+  const tokens = { find: (secret: string) => (secret === 'right' && stands ? record : null), holds: () => stands };
+  expect(bearerPrincipal(tokens, 'wrong')).toBeNull();
+  const who = bearerPrincipal(tokens, 'right');
+  expect(who).toMatchObject({ id: 'token:laptop', kind: 'token' });
+  expect(who?.valid()).toBe(true);
+  stands = false;
+  expect(who?.valid()).toBe(false);
+  expect(bearerPrincipal(tokens, 'right')).toBeNull();
+});
