@@ -1,10 +1,9 @@
 /** A small private file is there whole or not at all, also after a power cut. What is in it is decided by who writes it. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** `fresh`: throws EEXIST where the file is there already, also when another process made it in this moment. */
-export function writeWhole(path: string, content: string | Uint8Array, o?: { fresh: boolean }): void {
+export function writeWhole(path: string, content: string | Uint8Array): void {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   const fd = openSync(temporary, 'wx', 0o600);
   try {
@@ -15,8 +14,7 @@ export function writeWhole(path: string, content: string | Uint8Array, o?: { fre
     } finally {
       closeSync(fd);
     }
-    if (o?.fresh) linkSync(temporary, path);
-    else renameSync(temporary, path);
+    renameSync(temporary, path);
   } finally {
     // After a rename there is nothing left of it; otherwise no half file stays.
     rmSync(temporary, { force: true });

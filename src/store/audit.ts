@@ -1,0 +1,303 @@
+/**
+ * The audit of this process: one segment, append only, each line bound to the one before it. It decides when a record is
+ * written, kept waiting or lost, and says so; what stands in a record is policy's, how segments hang together the index's.
+ * `durable` is for changes: on the disk or an error, so that nothing is changed without a record. The rest never throws:
+ * a full disk stops changes, not reads.
+ */
+import { closeSync, fdatasync, fdatasyncSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Log } from '../core/call.ts';
+import { OpsError, toOpsError } from '../core/errors.ts';
+import { haveKey, type Mac, macOf, seal } from './audit_chain.ts';
+import {
+  appendWhole,
+  compact,
+  noteDead,
+  openSegment,
+  prune,
+  RETENTION,
+  type Retention,
+  withIndex,
+} from './audit_index.ts';
+import { newOwner, type Owner } from './owner.ts';
+import { errnoOf, type StateDir } from './state.ts';
+
+export interface Audit {
+  append(event: string, fields: Record<string, unknown>, o?: { durable?: boolean }): void;
+  /** Keyed, so that short arguments cannot be guessed from it. */
+  digest(text: string): string;
+  /** Tries to write what waits. True when nothing waits any more. */
+  flush(): boolean;
+  /** Why records wait, or null. */
+  trouble(): string | null;
+  /** This process's segment and its last record, for a second place (the log). */
+  head(): { segment: string; seq: number; hash: string } | null;
+  close(): void;
+}
+
+export interface AuditOptions {
+  segmentBytes: number;
+  checkpoint: number;
+  retention: Partial<Retention>;
+  waitingCount: number;
+  waitingBytes: number;
+  now: () => number;
+  mono: () => number;
+  self: Owner;
+}
+const OPTIONS = {
+  segmentBytes: 8 * 1024 * 1024,
+  checkpoint: 1_000,
+  waitingCount: 1_000,
+  waitingBytes: 1024 * 1024,
+  now: Date.now,
+  mono: () => Math.round(performance.now() * 1_000) / 1_000,
+};
+
+/** While the disk refuses, it is asked again at this distance; a durable record asks at once. */
+const RETRY_MS = 1_000;
+const FLUSH_MS = 2_000;
+
+interface Segment {
+  name: string;
+  fd: number;
+  marker: string;
+  size: number;
+  rotateAt: number;
+  seq: number;
+  hash: string;
+}
+type Waiting = { ts: string; bytes: number; record: Record<string, unknown> };
+
+export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions> = {}): Audit {
+  const o = { ...OPTIONS, retention: {}, self: newOwner(), ...over };
+  const retention = { ...RETENTION, ...o.retention };
+  const clock = { now: o.now, mono: o.mono };
+
+  let mac: Mac | null = null;
+  let segment: Segment | null = null;
+  let waiting: Waiting[] = [];
+  let waitingBytes = 0;
+  let dropped = 0;
+  let gapFrom = '';
+  let failed: { why: string; atMs: number } | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+  let opened = 0;
+
+  function keyed(): Mac {
+    if (mac) return mac;
+    state.ensure();
+    const { key, lost } = haveKey(state);
+    if (lost)
+      log.error(
+        { path: state.auditKey },
+        'the audit had no key any more: a new one was made, and what was written before cannot be verified',
+      );
+    mac = macOf(key);
+    return mac;
+  }
+
+  function begin(): Segment {
+    const m = keyed();
+    state.ensure();
+    mkdirSync(join(state.audit, 'running'), { recursive: true, mode: 0o700 });
+    const made = withIndex(state, m, clock, false, (index) => {
+      noteDead(state, index, m, o.self, o.now(), log);
+      const next = openSegment(state, index, o.self, o.now());
+      // Also at each rotation: a server that runs for a year begins few segments.
+      if (opened++ > 0 || index.seq() % retention.every < 3) prune(state, index, retention);
+      return next;
+    });
+    compact(state, m, clock, retention);
+    log.debug({ segment: made.name }, 'audit segment begun');
+    return { ...made, size: 0, rotateAt: o.segmentBytes, seq: 0, hash: made.genesis };
+  }
+
+  function write(record: Record<string, unknown>): void {
+    segment ??= begin();
+    const s = segment;
+    const sealed = seal({ ...record, seq: s.seq + 1, prev: s.hash } as Parameters<typeof seal>[0], keyed());
+    const line = Buffer.from(sealed.line);
+    appendWhole(s.fd, line, s.size);
+    s.size += line.length;
+    s.seq++;
+    s.hash = sealed.hash;
+    if (s.size >= s.rotateAt) rotate(s);
+    else if (s.seq % o.checkpoint === 0) checkpoint(s);
+  }
+
+  /** The segment reaches the disk first: an index ahead of it would, after a power cut, look like a truncation. */
+  function checkpoint(s: Segment): void {
+    const last = { seq: s.seq, hash: s.hash };
+    fdatasync(s.fd, (error) => {
+      if (error || segment !== s) return;
+      try {
+        withIndex(state, keyed(), clock, false, (index) => index.add('checkpoint', { segment: s.name, last }));
+        log.info({ segment: s.name, ...last }, 'audit head');
+      } catch (cause) {
+        log.debug({ cause: String(cause) }, 'audit checkpoint left out; the next one covers it');
+      }
+    });
+  }
+
+  function finish(s: Segment): void {
+    fdatasyncSync(s.fd);
+    const last = { seq: s.seq, hash: s.hash };
+    withIndex(state, keyed(), clock, true, (index) => index.add('close', { segment: s.name, last }));
+    rmSync(s.marker, { force: true });
+    closeSync(s.fd);
+    segment = null;
+    log.info({ segment: s.name, ...last }, 'audit head');
+  }
+
+  function rotate(s: Segment): void {
+    try {
+      finish(s);
+    } catch (error) {
+      // Longer than planned is better than a record less.
+      s.rotateAt = s.size + o.segmentBytes / 8;
+      log.warn({ error: String(error) }, 'audit segment could not be closed; going on in it');
+    }
+  }
+
+  function drain(): void {
+    if (waiting.length === 0 && dropped === 0) return;
+    const to = waiting.at(-1)?.ts ?? gapFrom;
+    write({ ...stamp('gap'), waited: waiting.length, dropped, from: gapFrom, to, why: failed?.why ?? '' });
+    // From here the loss is on record: told once.
+    dropped = 0;
+    while (waiting[0]) {
+      gapFrom = waiting[0].ts;
+      write(waiting[0].record);
+      waitingBytes -= waiting[0].bytes;
+      waiting.shift();
+    }
+    log.info({}, 'audit is written again');
+  }
+
+  const stamp = (event: string) => ({ v: 1, ts: new Date(o.now()).toISOString(), mono: o.mono(), event });
+
+  function hold(record: Record<string, unknown> & { ts: string }): void {
+    const bytes = sizeOf(record);
+    if (waiting.length === 0 && dropped === 0) gapFrom = record.ts;
+    // The first ones stay: who fills the disk to hide something did it before the flood. All are on stderr.
+    if (waiting.length >= o.waitingCount || waitingBytes + bytes > o.waitingBytes) dropped++;
+    else {
+      waiting.push({ ts: record.ts, bytes, record });
+      waitingBytes += bytes;
+    }
+    log.warn({ why: failed?.why, audit: record }, 'audit record waits');
+    timer ??= setInterval(flush, FLUSH_MS).unref();
+  }
+
+  function flush(): boolean {
+    if (closed) return waiting.length === 0;
+    try {
+      drain();
+      failed = null;
+      clearInterval(timer);
+      timer = undefined;
+      return true;
+    } catch (error) {
+      failed = { why: whyOf(error), atMs: o.mono() };
+      return false;
+    }
+  }
+
+  /** What is wrong with the folder or the key stops the start; a full disk does not. */
+  try {
+    keyed();
+  } catch (error) {
+    if (error instanceof OpsError) throw error;
+    failed = { why: whyOf(error), atMs: o.mono() };
+    log.warn({ why: failed.why }, 'audit cannot be written yet');
+  }
+
+  return {
+    append(event, fields, options) {
+      const record = { ...fields, ...stamp(event) };
+      if (options?.durable) {
+        if (closed) throw refused('it was closed');
+        try {
+          drain();
+          write(record);
+          // A rotation has synced it already.
+          if (segment) fdatasyncSync(segment.fd);
+          failed = null;
+        } catch (error) {
+          failed = { why: whyOf(error), atMs: o.mono() };
+          throw refused(failed.why, error);
+        }
+        return;
+      }
+      if (closed) return log.warn({ why: 'closed', audit: record }, 'audit record lost');
+      if (failed && o.mono() - failed.atMs < RETRY_MS) return hold(record);
+      try {
+        drain();
+        write(record);
+        failed = null;
+      } catch (error) {
+        failed = { why: whyOf(error), atMs: o.mono() };
+        hold(record);
+      }
+    },
+
+    digest: (text) => {
+      // Not the chain's own message form: that begins with 64 hex digits.
+      try {
+        return keyed()(`digest\0${text}`);
+      } catch {
+        return 'no-key';
+      }
+    },
+    flush,
+    trouble: () => (waiting.length || dropped ? (failed?.why ?? 'records wait') : null),
+    head: () => segment && { segment: segment.name, seq: segment.seq, hash: segment.hash },
+
+    close() {
+      if (closed) return;
+      flush();
+      closed = true;
+      clearInterval(timer);
+      if (waiting.length || dropped)
+        log.error(
+          { waiting: waiting.length, dropped },
+          'audit records were never written; they stand in this log only',
+        );
+      waiting = [];
+      if (!segment) return;
+      const { fd } = segment;
+      try {
+        finish(segment);
+      } catch (error) {
+        // The next process finds it and notes how far it goes.
+        log.warn({ error: String(error) }, 'audit segment could not be closed');
+        closeSync(fd);
+      }
+      segment = null;
+    },
+  };
+}
+
+function sizeOf(record: unknown): number {
+  try {
+    return JSON.stringify(record).length;
+  } catch {
+    return 1_024;
+  }
+}
+
+const whyOf = (error: unknown): string => errnoOf(error) || (error instanceof Error ? error.message : String(error));
+
+function refused(why: string, cause?: unknown): OpsError {
+  const { code } = cause === undefined ? { code: 'unavailable' as const } : toOpsError(cause);
+  return new OpsError(
+    code === 'limit' ? 'limit' : 'unavailable',
+    `The audit cannot be written (${why}), so nothing was changed.`,
+    {
+      hint: 'Make room for the state folder, then repeat the call.',
+      cause,
+    },
+  );
+}
