@@ -144,10 +144,20 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
   function finish(s: Segment): void {
     fdatasyncSync(s.fd);
     const last = { seq: s.seq, hash: s.hash };
-    withIndex(state, keyed(), clock, true, (index) => index.add('close', { segment: s.name, last }));
-    rmSync(s.marker, { force: true });
-    closeSync(s.fd);
-    segment = null;
+    let noted = false;
+    try {
+      withIndex(state, keyed(), clock, true, (index) => {
+        index.add('close', { segment: s.name, last });
+        noted = true;
+      });
+    } finally {
+      // Once the index says that it is closed, no line may follow.
+      if (noted) {
+        segment = null;
+        closeSync(s.fd);
+        rmSync(s.marker, { force: true });
+      }
+    }
     log.info({ segment: s.name, ...last }, 'audit head');
   }
 
@@ -267,13 +277,13 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
         );
       waiting = [];
       if (!segment) return;
-      const { fd } = segment;
+      const last = segment;
       try {
-        finish(segment);
+        finish(last);
       } catch (error) {
         // The next process finds it and notes how far it goes.
         log.warn({ error: String(error) }, 'audit segment could not be closed');
-        closeSync(fd);
+        if (segment) closeSync(last.fd);
       }
       segment = null;
     },
@@ -288,7 +298,10 @@ function sizeOf(record: unknown): number {
   }
 }
 
-const whyOf = (error: unknown): string => errnoOf(error) || (error instanceof Error ? error.message : String(error));
+const whyOf = (error: unknown): string => {
+  const errno = errnoOf(error);
+  return /^E[A-Z]+$/.test(errno) ? errno : error instanceof Error ? error.message : String(error);
+};
 
 function refused(why: string, cause?: unknown): OpsError {
   const { code } = cause === undefined ? { code: 'unavailable' as const } : toOpsError(cause);
