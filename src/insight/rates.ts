@@ -79,10 +79,10 @@ export function ratesBetween(before: Snapshot | null, after: Snapshot, identity:
   const b = windowMs > 0 ? before : null;
   const each = <T, R>(pick: (s: Snapshot) => Reading<T>, make: (b: T, a: T) => R | null): Reading<R> => {
     const now = pick(after);
-    if (now.value === null) return now;
+    if (now.why !== undefined) return { value: null, why: now.why };
     if (!b) return { value: null, why: NO_WINDOW };
     const then = pick(b);
-    if (then.value === null) return then;
+    if (then.why !== undefined) return { value: null, why: then.why };
     const value = make(then.value, now.value);
     return value === null ? { value: null, why: 'a counter ran backwards in the window; ask again' } : { value };
   };

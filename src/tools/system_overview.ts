@@ -1,0 +1,328 @@
+/**
+ * The first question: how is this host? One answer out of identity, two snapshots, two process lists, filesystems and
+ * health. Decides what is left out (and says how much); thresholds are insight's, words and tables overview_text's.
+ */
+import * as z from 'zod';
+import { defineRead } from '../core/define.ts';
+import type { Filesystem, Health, Reading, Snapshot } from '../core/host.ts';
+import { foreign, Unknown } from '../core/schema.ts';
+import { rfc3339 } from '../core/text.ts';
+import { SEVERITIES } from '../insight/facts.ts';
+import { findingsOf } from '../insight/findings.ts';
+import { ordered, type ProcessUse, processUses } from '../insight/processes.ts';
+import { ratesBetween } from '../insight/rates.ts';
+import {
+  DiskRow,
+  diskRow,
+  disksOf,
+  FilesystemRow,
+  figure,
+  filesystemRow,
+  gaps,
+  isNoise,
+  ModeShares,
+  modeShares,
+  NetRow,
+  netRow,
+  networksOf,
+  offset,
+  one,
+  seenFrom,
+  whole,
+  whose,
+} from './figures.ts';
+import { overviewText } from './overview_text.ts';
+import { observe, within } from './sampling.ts';
+
+/** Rows of each kind, the fullest and busiest first. */
+const MOST = { filesystems: 10, disks: 6, networks: 6, temperatures: 4, top: 5 };
+/** The host answers these from a cache, or has a deadline of its own; a cold start does not wait for all of it. */
+const SLOW_MS = 2_000;
+
+const ProcessName = foreign(z.string(), 'process table');
+
+export const OverviewAnswer = z.object({
+  at: z.string(),
+  windowMs: z.number().describe('Over which usage and rates were measured.'),
+  worst: z.enum(SEVERITIES).nullable().describe('Severity of the worst finding; null: none.'),
+  host: z.object({
+    hostname: z.string(),
+    os: z.string().nullable(),
+    kernel: z.string().nullable(),
+    arch: z.string(),
+    virtualisation: z.string(),
+    container: z.boolean(),
+    foundBy: z.string(),
+    model: z.string().nullable(),
+    bootedAt: z.string().nullable(),
+    uptimeSeconds: figure,
+    zone: z.string(),
+    utcOffset: z.string(),
+  }),
+  cpu: z.object({
+    model: z.string().nullable(),
+    cpus: z.number(),
+    limitCpus: figure.describe('Limit of the cgroup; null: none.'),
+    whose: whose.nullable(),
+    source: z.string().nullable(),
+    usedPercent: figure.describe('Of all cpus, or of the limit where that is less.'),
+    modes: ModeShares.nullable(),
+    modesWhose: whose.nullable(),
+    load: z.array(z.number()).nullable().describe('1, 5, 15 minutes.'),
+    loadWhose: whose.nullable(),
+  }),
+  memory: z
+    .object({
+      whose,
+      source: z.string(),
+      totalBytes: z.number(),
+      availableBytes: figure,
+      usedPercent: figure,
+      limitBytes: figure.describe('Of the cgroup; null: none.'),
+      hostTotalBytes: figure,
+      swapTotalBytes: figure,
+      swapUsedBytes: figure,
+    })
+    .nullable(),
+  pressure: z
+    .object({ whose: whose.nullable(), cpu: figure, memory: figure, io: figure })
+    .describe('Percent of the last 10 s in which some task stood waiting (PSI some).'),
+  filesystems: z.array(FilesystemRow),
+  disks: z.array(DiskRow),
+  networks: z.array(NetRow),
+  temperatures: z
+    .array(z.object({ sensor: z.string(), celsius: z.number(), criticalCelsius: figure }))
+    .describe('Empty where there are no sensors.'),
+  processes: z.object({ whose, total: figure, threads: figure }),
+  topCpu: z
+    .array(z.object({ pid: z.number(), name: ProcessName, user: z.string().nullable(), cpuPercent: figure }))
+    .describe('cpuPercent: of one core.'),
+  topMemory: z.array(
+    z.object({ pid: z.number(), name: ProcessName, user: z.string().nullable(), rssBytes: z.number() }),
+  ),
+  findings: z.array(
+    z.object({
+      id: z.string(),
+      severity: z.enum(SEVERITIES),
+      evidence: foreign(z.string(), 'names on this host'),
+      sentence: z.string(),
+      next: z.string(),
+    }),
+  ),
+  blind: z
+    .array(z.object({ what: z.string(), why: z.string(), fix: z.string() }))
+    .describe('Not seen from here, and the mend.'),
+  unknown: z.array(Unknown).describe('Why a figure above is null.'),
+  leftOut: z
+    .object({ filesystems: z.number(), disks: z.number(), networks: z.number(), temperatures: z.number() })
+    .describe('Small, virtual or idle ones; system_metrics has them all.'),
+});
+export type OverviewAnswer = z.output<typeof OverviewAnswer>;
+
+export const systemOverview = defineRead({
+  name: 'system_overview',
+  title: 'System overview',
+  description:
+    'Start here: how this host is now. Identity, CPU, memory, filesystems, disk and network rates, top processes, findings with the next step each, and what cannot be seen from here. For figures per core or device use system_metrics, for more processes process_list.',
+  toolset: 'system',
+  core: true,
+  input: z.strictObject({}),
+  output: OverviewAnswer,
+  scopes: { least: 'system:read' },
+  risk: 'read',
+  annotations: { idempotent: true, openWorld: false },
+  cut: { lists: ['temperatures', 'networks', 'disks', 'blind', 'unknown', 'filesystems', 'findings'] },
+  text: overviewText,
+
+  async handler(_input, ctx) {
+    const { system } = ctx.host;
+    const [moments, filesystems, health] = await Promise.all([
+      observe(ctx, { processes: {} }),
+      within(SLOW_MS, system.filesystems({ signal: ctx.signal }), ctx),
+      within(SLOW_MS, system.health({ signal: ctx.signal }), ctx),
+    ]);
+    const identity = system.identity();
+    const { before, after } = moments;
+    const rates = ratesBetween(before === after ? null : before, after, identity);
+    const processes = moments.lists?.after ?? { value: null, why: 'not read' };
+    const use = processUses(
+      moments.lists?.before ?? null,
+      processes.value ?? { atMs: 0, processes: [], hidden: null, notRead: 0 },
+    );
+    const nowMs = ctx.now();
+    const findings = findingsOf({ nowMs, identity, snapshot: after, rates, filesystems, processes, use, health });
+
+    const gap = gaps();
+    const { cpus, virtualisation: v } = identity;
+    const bootedAtMs = gap.of('host.bootedAt', identity.bootedAtMs);
+    const cpu = gap.of('cpu usage', rates.cpu);
+    const load = gap.of('load', after.load);
+    const disks = gap.of('disks', after.disks);
+    const networks = gap.of('networks', after.networks);
+    const list = gap.of('processes', processes);
+    const psi = after.pressure;
+    const stalls = {
+      cpu: gap.of('pressure.cpu', psi.cpu),
+      memory: gap.of('pressure.memory', psi.memory),
+      io: gap.of('pressure.io', psi.io),
+    };
+    const shown = pickFilesystems(gap.of('filesystems', filesystems) ?? []);
+    for (const f of shown) gap.of(`filesystem ${f.mount}`, f.size);
+    healthGaps(gap, health);
+    if (list && !moments.lists?.before) gap.of('topCpu', { value: null, why: 'one process list only: CPU needs two' });
+    if (cpu && cpu.usedPercent === null)
+      gap.of('cpu.usedPercent', { value: null, why: 'the counter ran backwards in the window; ask again' });
+    if (cpu && !cpu.modes)
+      gap.of('cpu.modes', { value: null, why: 'the counters ran backwards in the window; ask again' });
+    const realDisks = disks === null ? [] : disksOf(after, rates.disks).filter((d) => !isNoise.disk(d.name));
+    const realNets = networks === null ? [] : networksOf(after, rates.networks).filter((n) => !isNoise.network(n.name));
+    const busiest = realDisks.toSorted(
+      (a, b) =>
+        traffic(b.readBytesPerSecond, b.writtenBytesPerSecond) - traffic(a.readBytesPerSecond, a.writtenBytesPerSecond),
+    );
+    const loudest = realNets.toSorted(
+      (a, b) =>
+        traffic(b.rxBytesPerSecond, b.txBytesPerSecond) - traffic(a.rxBytesPerSecond, a.txBytesPerSecond) ||
+        Number(b.state === 'up') - Number(a.state === 'up'),
+    );
+    const hottest = (after.temperatures.value ?? []).toSorted((a, b) => b.celsius - a.celsius);
+
+    const rows = {
+      disks: busiest.slice(0, MOST.disks).map(diskRow),
+      networks: loudest.slice(0, MOST.networks).map(netRow),
+    };
+    for (const r of [...rows.disks, ...rows.networks])
+      if (Object.values(r).includes(null))
+        gap.of(`rates of ${r.name}`, {
+          value: null,
+          why: rates.windowMs === 0 ? 'one reading only: a rate needs two' : 'its counters began anew in the window',
+        });
+
+    return {
+      at: rfc3339(after.wallMs),
+      windowMs: rates.windowMs,
+      worst: findings[0]?.severity ?? null,
+      host: {
+        hostname: identity.hostname,
+        os: gap.of('host.os', identity.os),
+        kernel: gap.of('host.kernel', identity.kernel),
+        arch: identity.arch,
+        virtualisation: v.kind,
+        container: v.container,
+        foundBy: v.foundBy,
+        model: gap.of('host.model', identity.machineModel),
+        bootedAt: bootedAtMs === null ? null : rfc3339(bootedAtMs),
+        uptimeSeconds: whole((gap.of('host.uptime', identity.uptimeMs) ?? Number.NaN) / 1000),
+        zone: identity.zone.name,
+        utcOffset: offset(identity.zone.offsetMinutes),
+      },
+      cpu: {
+        model: gap.of('cpu.model', identity.cpuModel),
+        cpus,
+        limitCpus: cpu?.limitCpus ?? null,
+        whose: cpu?.whose ?? null,
+        source: cpu?.source ?? null,
+        usedPercent: one(cpu?.usedPercent),
+        modes: cpu?.modes ? modeShares(cpu.modes) : null,
+        modesWhose: cpu?.modesWhose ?? null,
+        load: load && [load.one, load.five, load.fifteen],
+        loadWhose: load?.whose ?? null,
+      },
+      memory: memoryOf(gap, after),
+      pressure: {
+        whose: (stalls.cpu ?? stalls.memory ?? stalls.io)?.whose ?? null,
+        cpu: one(stalls.cpu?.some?.avg10),
+        memory: one(stalls.memory?.some?.avg10),
+        io: one(stalls.io?.some?.avg10),
+      },
+      filesystems: shown.map(filesystemRow),
+      ...rows,
+      temperatures: hottest.slice(0, MOST.temperatures).map((t) => ({
+        sensor: t.sensor,
+        celsius: Math.round(t.celsius),
+        criticalCelsius: whole(t.criticalCelsius),
+      })),
+      processes: {
+        whose: seenFrom(identity),
+        total: list && list.processes.length + list.notRead,
+        threads: list && list.processes.reduce((sum, p) => sum + p.threads, 0),
+      },
+      topCpu: top(use.uses, 'cpu').map((u) => ({ ...named(u), cpuPercent: one(u.cpuPercent) })),
+      topMemory: top(use.uses, 'memory').map((u) => ({ ...named(u), rssBytes: u.info.rssBytes })),
+      findings,
+      blind: [...(health.value?.blind ?? []), ...ctx.absent()],
+      unknown: gap.list,
+      leftOut: {
+        filesystems: (filesystems.value?.length ?? 0) - shown.length,
+        disks: (disks?.length ?? 0) - Math.min(realDisks.length, MOST.disks),
+        networks: (networks?.length ?? 0) - Math.min(realNets.length, MOST.networks),
+        temperatures: hottest.length - Math.min(hottest.length, MOST.temperatures),
+      },
+    };
+  },
+});
+
+const named = ({ info }: ProcessUse) => ({ pid: info.pid, name: info.name, user: info.user });
+const traffic = (a: number | null, b: number | null) => (a ?? 0) + (b ?? 0);
+
+/** An idle process says nothing; a kernel thread has no memory of its own. */
+function top(uses: readonly ProcessUse[], by: 'cpu' | 'memory'): ProcessUse[] {
+  const some = uses.filter((u) => (by === 'cpu' ? (u.cpuPercent ?? 0) > 0 : u.info.rssBytes > 0));
+  return ordered(some, by).slice(0, MOST.top);
+}
+
+/** The root and whatever is broken always; then the fullest. One line for a device, however often it is mounted. */
+function pickFilesystems(all: readonly Filesystem[]): Filesystem[] {
+  const weight = (f: Filesystem) => {
+    if (f.size.value === null || f.remountedReadOnly) return 2;
+    const row = filesystemRow(f);
+    return f.mount === '/' ? 1.5 : Math.max(row.usedPercent ?? 0, row.inodesUsedPercent ?? 0) / 100;
+  };
+  const devices = new Set<string>();
+  return all
+    .filter((f) => !isNoise.filesystem(f))
+    .toSorted((a, b) => weight(b) - weight(a) || a.mount.length - b.mount.length)
+    .filter((f) => {
+      const again = f.device.startsWith('/') && devices.has(f.device) && f.size.value !== null;
+      devices.add(f.device);
+      return !again;
+    })
+    .slice(0, MOST.filesystems);
+}
+
+function memoryOf(gap: ReturnType<typeof gaps>, after: Snapshot): OverviewAnswer['memory'] {
+  const m = gap.of('memory', after.memory);
+  if (!m) return null;
+  if (m.availableBytes === null) gap.of('memory.availableBytes', { value: null, why: `${m.source} does not tell` });
+  if (m.swap === null) gap.of('memory.swap', { value: null, why: `${m.source} does not tell` });
+  const used =
+    m.availableBytes === null || m.totalBytes <= 0 ? null : (100 * (m.totalBytes - m.availableBytes)) / m.totalBytes;
+  return {
+    whose: m.whose,
+    source: m.source,
+    totalBytes: m.totalBytes,
+    availableBytes: m.availableBytes,
+    usedPercent: one(used),
+    limitBytes: m.limitBytes,
+    hostTotalBytes: m.hostTotalBytes,
+    swapTotalBytes: m.swap && m.swap.totalBytes,
+    swapUsedBytes: m.swap && m.swap.totalBytes - m.swap.freeBytes,
+  };
+}
+
+/** A finding that could not be looked for must not read as a clean bill. What a host simply has not, is no gap. */
+function healthGaps(gap: ReturnType<typeof gaps>, health: Reading<Health>): void {
+  const h = gap.of('health', health);
+  if (!h) return;
+  const parts = {
+    'failed units': h.failedUnits,
+    updates: h.updates,
+    'reboot required': h.rebootRequired,
+    clock: h.clock,
+    'RAID arrays': h.raid,
+    'ZFS pools': h.zfs,
+    'OOM kills': h.oomKills,
+  };
+  for (const [what, reading] of Object.entries(parts))
+    if (!/^(there (is|are) )?no\b/i.test(reading.why ?? '')) gap.of(what, reading as Reading<unknown>);
+}
