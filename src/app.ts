@@ -2,9 +2,10 @@
  * The only wiring: config becomes store, host, policy and a door. It is the one file that sees all layers but the
  * faces, which are handed an App and nothing else. Nothing is decided here that a test of one part could not see.
  */
+
+import type { Loaded } from './config/load.ts';
 import type { Log, Principal } from './core/call.ts';
 import type { Blind, Host } from './core/host.ts';
-import type { Loaded } from './config/load.ts';
 import { createRedactor } from './core/redact.ts';
 import type { Tool } from './core/tool.ts';
 import { createHost } from './host/index.ts';
@@ -67,13 +68,17 @@ export async function createApp(o: { loaded: Loaded; log: Log; role: Role; versi
   const state = openState(config.state.dir);
   const db = openDb(state, log);
   const self = newOwner();
-  const audit = openAudit(state, log, { segmentBytes: config.audit.segmentBytes, keepBytes: config.audit.keepBytes });
+  const audit = openAudit(state, log, {
+    segmentBytes: config.audit.segmentBytes,
+    retention: { bytes: config.audit.keepBytes },
+    self,
+  });
   const tokens = openTokens(state, log);
   const kept = openKept(db);
   const work = openWork(db, self);
   const locks = openLocks(db, self);
   const quotas = openQuotas(db);
-  const receipts = openReceipts(db, state);
+  const receipts = openReceipts(state, db);
   const leases = openLeases(state, log);
   const host = createHost({ root: config.host.root, log });
   const identity = host.system.identity();
@@ -162,8 +167,12 @@ function offByConfig(config: Loaded['config']): Policy['off'] {
   const deny = new Set(config.tools.deny);
   return (tool: Tool) => {
     if (!sets.has('all') && !sets.has(tool.toolset) && !(tool.core && sets.has('core')))
-      return { why: `the toolset ${tool.toolset} is not switched on.`, hint: `Add ${tool.toolset} to \`toolsets\` in the config.` };
-    if (deny.has(tool.name)) return { why: 'the config denies it.', hint: 'Remove it from `tools.deny` in the config.' };
+      return {
+        why: `the toolset ${tool.toolset} is not switched on.`,
+        hint: `Add ${tool.toolset} to \`toolsets\` in the config.`,
+      };
+    if (deny.has(tool.name))
+      return { why: 'the config denies it.', hint: 'Remove it from `tools.deny` in the config.' };
     if (allow.size > 0 && !allow.has(tool.name))
       return { why: 'the config does not allow it.', hint: 'Add it to `tools.allow` in the config.' };
     return null;

@@ -219,19 +219,25 @@ function receipt(job: Job, changed: Changed, p: Policy): { receipt?: string; nex
   if (!changed.revert) return {};
   const { before = null, after = null, summary, revert } = changed;
   const { tool, who, scopes, targets, input } = job;
-  return {
-    receipt: p.receipts.put({
-      principal: who.id,
-      scopes,
-      tool: tool.name,
-      input,
-      targets,
-      summary,
-      before,
-      after,
-      revert,
-    }),
-  };
+  try {
+    return {
+      receipt: p.receipts.put({
+        principal: who.id,
+        scopes,
+        tool: tool.name,
+        input,
+        targets,
+        summary,
+        before,
+        after,
+        revert,
+      }),
+    };
+  } catch (thrown) {
+    // The effect has happened: an error here would tell the caller that it has not.
+    p.log.error({ call: job.call.id, err: thrown }, 'a change was done and its receipt could not be stored');
+    return { next: 'It is done, but its receipt could not be stored: undo it by hand, from `before`.' };
+  }
 }
 
 function changeAnswer({ revert: _, ...rest }: Changed): Record<string, unknown> {

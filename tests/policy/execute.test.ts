@@ -131,6 +131,16 @@ describe('changes', () => {
     });
   });
 
+  test('a receipt that cannot be stored does not make a done change look undone', async () => {
+    const r = rig();
+    r.policy.receipts.put = () => {
+      throw new Error('disk full');
+    };
+    const out = await r.door.run(callOf('fixture_rename', { to: 'new' }));
+    expect(out).toMatchObject({ status: 'done', data: { state: 'done', next: expect.stringMatching(/by hand/) } });
+    expect(stage.state).toBe('new');
+  });
+
   test('a receipt takes the change back', async () => {
     const r = rig();
     await r.door.run(callOf('fixture_rename', { to: 'new' }));
@@ -255,7 +265,11 @@ describe('long work', () => {
 
   test('keeps its place among the calls under way until it ends', async () => {
     let open = 0;
-    const r = rig({ slots: { enter: () => (open++, { [Symbol.dispose]: () => void open-- }) } });
+    const enter = () => {
+      open++;
+      return { [Symbol.dispose]: () => void open-- };
+    };
+    const r = rig({ slots: { enter } });
     const d = deaf();
     stage.behave = d.wait;
     const out = r.door.run(callOf('fixture_long', { wait_s: 0 }));

@@ -170,7 +170,11 @@ for (const face of FACES)
 
 test('the HTTP face asks ahead and gets the refusal that the call would get, without a record or a point', async () => {
   let taken = 0;
-  const over: Partial<Policy> = { rate: { take: () => (++taken, null), peek: () => null, takeChange: () => null } };
+  const take = () => {
+    taken++;
+    return null;
+  };
+  const over: Partial<Policy> = { rate: { take, peek: () => null, takeChange: () => null } };
   for (const { call } of exits.filter((x) => /^[12]/.test(x.step) && !x.policy)) {
     const r = rig(over);
     const c = callOf('fixture_rename', { to: 'new' }, call ?? {});
