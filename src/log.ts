@@ -75,13 +75,11 @@ export function createLog(options: LogOptions): AppLog {
       const msg = redact(message);
       if (pino) pino[level](record, msg);
       else {
-        write(`${JSON.stringify({ level, time: time(), pid: process.pid, ...record, msg })}\n`);
+        write(plainLine(level, time(), record, msg));
         if (++lines === LINES_BEFORE_PINO) load().catch(() => {});
       }
     } catch (thrown) {
-      write(
-        `${JSON.stringify({ level: 'error', time: time(), pid: process.pid, msg: `a log line could not be made: ${(thrown as Error)?.name}` })}\n`,
-      );
+      write(plainLine('error', time(), {}, `a log line could not be made: ${(thrown as Error)?.name}`));
     }
   }
 
@@ -94,6 +92,12 @@ export function createLog(options: LogOptions): AppLog {
     flush: () => sink.flush(),
   });
   return make({});
+}
+
+/** As pino writes it. In parts: in one object, fields named by a number would come before the level. */
+function plainLine(level: Level, time: string, record: Record<string, unknown>, msg: string): string {
+  const fields = JSON.stringify(record).slice(1, -1);
+  return `{"level":"${level}","time":"${time}","pid":${process.pid}${fields && ','}${fields},"msg":${JSON.stringify(msg)}}\n`;
 }
 
 const DEEPEST = 6;
@@ -200,7 +204,7 @@ export function stderrSink(fd = nonBlockingStderr()): Sink {
 
   function tellDropped() {
     if (dropped === 0) return;
-    const note = `{"level":"warn","time":"${new Date().toISOString()}","pid":${process.pid},"dropped":${dropped},"msg":"log lines were dropped: nobody read stderr"}\n`;
+    const note = plainLine('warn', new Date().toISOString(), { dropped }, 'log lines were dropped: nobody read stderr');
     if (put(note)) dropped = 0;
   }
 

@@ -12,7 +12,11 @@ import type { Setting } from './settings.ts';
 const MOST_BYTES = 1024 * 1024;
 /** A config has no need of many; a bomb needs them by the thousand. */
 const MOST_ALIASES = 20;
+/** One slip makes the parser stumble over the lines that follow. */
 const MOST_SYNTAX_ERRORS = 3;
+/** So many faults get a nearest name; a file with more of them is another program's. */
+const MOST_GUESSES = 50;
+const NESTED = 'the file is nested too deeply.';
 
 /** Who runs this process: decides whose write access to its config is another's. */
 export interface Runner {
@@ -110,7 +114,7 @@ export async function parseConfigText(
 ): Promise<{ values: FileValue[]; problems: FileProblem[] }> {
   // Loaded here only: most stdio starts have no config file, and the parser costs 5 ms.
   // By its default: the bundle's chunk for a CommonJS module exports nothing else.
-  const { LineCounter, isAlias, isMap, isNode, isScalar, isSeq, parseDocument } = (await import('yaml')).default;
+  const { LineCounter, isAlias, isMap, isNode, isScalar, isSeq, parseDocument, visit } = (await import('yaml')).default;
   const counter = new LineCounter();
   const values: FileValue[] = [];
   const problems: FileProblem[] = [];
@@ -123,27 +127,35 @@ export async function parseConfigText(
       prettyErrors: false,
       stringKeys: true,
       resolveKnownTags: false,
-      logLevel: 'silent',
+      // Quadratic in the keys (35 s for a file of a megabyte); `doubled` below is not.
+      uniqueKeys: false,
+      // Not silent: that would also hide a second document.
+      logLevel: 'error',
     });
   } catch {
-    return { values, problems: [{ line: 1, text: 'the file is nested too deeply.' }] };
+    return { values, problems: [{ line: 1, text: NESTED }] };
   }
   const faults = [...doc.errors, ...doc.warnings];
-  for (const fault of faults.slice(0, MOST_SYNTAX_ERRORS))
-    problems.push({
-      line: lineAt(fault.pos[0]),
-      text: SYNTAX[fault.code]?.(text.slice(fault.pos[0], fault.pos[1])) ?? 'this is not valid YAML.',
-    });
-  if (faults.some((f) => f.code !== 'DUPLICATE_KEY')) return { values, problems };
+  const exhausted = faults.find((f) => f.code === 'RESOURCE_EXHAUSTION');
+  for (const fault of exhausted ? [exhausted] : faults.slice(0, MOST_SYNTAX_ERRORS))
+    problems.push({ line: lineAt(fault.pos[0]), text: SYNTAX[fault.code] ?? 'this is not valid YAML.' });
+  if (faults.length) return { values, problems };
   try {
     doc.toJS({ maxAliasCount: MOST_ALIASES });
   } catch {
-    return { values, problems: [{ line: 1, text: `more than ${MOST_ALIASES} aliases, or one that holds itself.` }] };
+    return {
+      values,
+      problems: [
+        { line: 1, text: `an alias names no anchor above it, holds itself, or there are more than ${MOST_ALIASES}.` },
+      ],
+    };
   }
 
   const leaves = new Map(known.map((s) => [s.path, s]));
   const files = new Set(known.filter((s) => s.secret).map((s) => `${s.path}_file`));
   const groups = new Set(known.flatMap((s) => s.keys.slice(0, -1).map((_, i) => s.keys.slice(0, i + 1).join('.'))));
+
+  const names = [...leaves.keys(), ...files, ...groups];
 
   const resolved = (node: unknown): unknown => (isAlias(node) ? node.resolve(doc) : node);
   const startOf = (node: unknown, otherwise: number) =>
@@ -151,6 +163,7 @@ export async function parseConfigText(
 
   function leaf(path: string, node: unknown, keyLine: number) {
     const line = isScalar(resolved(node)) ? startOf(node, keyLine) : keyLine;
+    visit(resolved(node) as Node | null, { Map: (_, map) => doubled(map, path) });
     values.push({
       path,
       value: isNode(node) ? node.toJS(doc, { maxAliasCount: MOST_ALIASES }) : (node ?? null),
@@ -167,7 +180,19 @@ export async function parseConfigText(
     });
   }
 
+  function doubled(map: YAMLMap, path: string) {
+    const first = new Map<string, number>();
+    for (const { key } of map.items) {
+      const word = String(isScalar(key) ? key.value : key);
+      const line = startOf(key, 1);
+      const before = first.get(word);
+      if (before === undefined) first.set(word, line);
+      else problems.push({ line, text: `${name(path ? `${path}.${word}` : word)} stands on line ${before} already.` });
+    }
+  }
+
   function walk(map: YAMLMap, above: readonly string[]) {
+    doubled(map, above.join('.'));
     for (const pair of map.items) {
       const keys = [...above, String(isScalar(pair.key) ? pair.key.value : pair.key)];
       const path = keys.join('.');
@@ -175,7 +200,7 @@ export async function parseConfigText(
       const node = resolved(pair.value);
       if (leaves.has(path) || files.has(path)) leaf(path, pair.value, line);
       else if (!groups.has(path)) {
-        const near = nearest(path, [...leaves.keys(), ...files, ...groups]);
+        const near = problems.length < MOST_GUESSES ? nearest(path, names) : [];
         problems.push({
           line,
           text: `${name(path)} is not a setting${near.length ? ` (nearest: ${near[0]})` : ''}.`,
@@ -197,14 +222,13 @@ export async function parseConfigText(
 const name = (path: string) => (/^[\w.-]{1,80}$/.test(path) ? path : JSON.stringify(path.slice(0, 80)));
 
 /** Our words for the parser's codes; its own messages quote the file. */
-const SYNTAX: Record<string, ((source: string) => string) | undefined> = {
-  DUPLICATE_KEY: (source) => `the key ${name(/^[\w.-]+/.exec(source)?.[0] ?? '')} is there twice.`,
-  TAB_AS_INDENT: () => 'a tab stands where YAML needs spaces.',
-  BAD_INDENT: () => 'the indentation does not fit the lines above.',
-  MISSING_CHAR: () => 'a closing quote, bracket, comma or colon is missing.',
-  MULTIPLE_DOCS: () => 'a second YAML document begins; only one is read.',
-  BAD_ALIAS: () => 'an alias names no anchor above it.',
-  NON_STRING_KEY: () => 'a key is not a plain word.',
-  TAG_RESOLVE_FAILED: () => 'YAML tags (!something) are not used here.',
-  RESOURCE_EXHAUSTION: () => 'the file is nested too deeply.',
+const SYNTAX: Record<string, string | undefined> = {
+  TAB_AS_INDENT: 'a tab stands where YAML needs spaces.',
+  BAD_INDENT: 'the indentation does not fit the lines above.',
+  MISSING_CHAR: 'a closing quote, bracket, comma or colon is missing.',
+  MULTIPLE_DOCS: 'a second YAML document begins; only one is read.',
+  BAD_ALIAS: 'an alias names no anchor above it.',
+  NON_STRING_KEY: 'a key is not a plain word.',
+  TAG_RESOLVE_FAILED: 'YAML tags (!something) are not used here.',
+  RESOURCE_EXHAUSTION: NESTED,
 };

@@ -54,11 +54,9 @@ interface Given extends Origin {
 }
 
 class Problems {
-  readonly lines: string[] = [];
-  readonly candidates = new Set<string>();
+  readonly all: { where: string; text: string; candidates: readonly string[] }[] = [];
   add(where: string, text: string, candidates: readonly string[] = []) {
-    this.lines.push(`${where}: ${text}`);
-    for (const c of candidates) this.candidates.add(c);
+    this.all.push({ where, text, candidates });
   }
 }
 
@@ -185,13 +183,17 @@ export async function loadSettings(known: readonly Setting[], input: LoadInput):
     );
   }
 
-  if (problems.lines.length) throw brokenConfig(problems);
+  if (problems.all.length) throw brokenConfig(problems);
   return { config: freeze(config), origins, file: text === null ? null : file.path };
 }
 
 function chosenFile(flags: Flags, env: Env, input: LoadInput, cwd: string): { path: string; must: boolean } {
-  const wanted = flags.config || input.configFile || env.DECKHAND_CONFIG;
-  if (typeof wanted === 'string') return { path: resolve(cwd, wanted), must: true };
+  const wanted = flags.config ?? input.configFile ?? (env.DECKHAND_CONFIG || undefined);
+  if (wanted === '' || (wanted !== undefined && typeof wanted !== 'string'))
+    throw new OpsError('validation', '--config: expected the path of a file.', {
+      hint: 'Write --config=/path/to/config.yaml.',
+    });
+  if (wanted) return { path: resolve(cwd, wanted), must: true };
   return { path: input.defaultFile ?? DEFAULT_FILE, must: false };
 }
 
@@ -257,7 +259,7 @@ function check({ setting, value, whereOf }: Given, problems: Problems): unknown 
       setting.path,
     );
     const got = issue.path.reduce<unknown>((v, k) => (v as Record<PropertyKey, unknown> | null)?.[k], value);
-    const near = typeof got === 'string' ? nearest(got, setting.choices) : [];
+    const near = typeof got === 'string' && !setting.choices.includes(got) ? nearest(got, setting.choices) : [];
     const expects = setting.kind === 'objects' ? issue.message : `expected ${setting.expects}`;
     problems.add(
       whereOf(issue.path),
@@ -315,12 +317,16 @@ function show(value: unknown): string {
   return JSON.stringify(clipped).replace(/[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, '?');
 }
 
-function brokenConfig({ lines, candidates }: Problems): OpsError {
-  const told = lines.slice(0, MOST_PROBLEMS);
-  if (lines.length > told.length) told.push(`and ${lines.length - told.length} more.`);
-  const head = lines.length === 1 ? '' : `${lines.length} problems in the configuration:\n`;
-  return new OpsError('validation', head + told.join('\n'), {
+function brokenConfig({ all }: Problems): OpsError {
+  // The file's first, in the order of its lines; then the environment's and the flags'.
+  const line = (where: string) => Number(/:(\d+)$/.exec(where)?.[1] ?? Number.MAX_SAFE_INTEGER);
+  const told = all.toSorted((a, b) => line(a.where) - line(b.where)).slice(0, MOST_PROBLEMS);
+  const lines = told.map(({ where, text }) => `${where}: ${text}`);
+  if (all.length > 1) lines.unshift(`${all.length} problems in the configuration:`);
+  if (all.length > told.length) lines.push(`and ${all.length - told.length} more.`);
+  const candidates = [...new Set(told.flatMap((p) => p.candidates))];
+  return new OpsError('validation', lines.join('\n'), {
     hint: 'docs/configuration.md lists every setting; `deckhand config` prints what counts here and where it comes from.',
-    ...(candidates.size ? { candidates: [...candidates] } : {}),
+    ...(candidates.length ? { candidates } : {}),
   });
 }

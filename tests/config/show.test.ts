@@ -1,0 +1,175 @@
+/** What a person reads of the settings: where values come from, never a secret; and the pages made from the schema. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { surroundings } from '../../src/config/env.ts';
+import { parseFlags } from '../../src/config/flags.ts';
+import { configurationPage, exampleFile } from '../../src/config/pages.ts';
+import { type Setting, settings } from '../../src/config/settings.ts';
+import { configRows, printConfig, settingsHelp, valueText } from '../../src/config/show.ts';
+import { place } from './place.ts';
+
+test('a line for each setting, with its origin', async () => {
+  const { dir, load } = place();
+  const loaded = await load(
+    { env: { HOME: '/h', DECKHAND_HTTP_PORT: '7071' }, flags: { mode: 'full' } },
+    '\nredact:\n  values: [hunter2hunter2]\ntoolsets: [system, logs]\n',
+  );
+  const lines = printConfig(loaded).split('\n');
+  expect(lines[0]).toBe(`# file: ${dir}/config.yaml`);
+  expect(lines).toContain('http.port = 7071 (env DECKHAND_HTTP_PORT)');
+  expect(lines).toContain('mode = full (flag --mode)');
+  expect(lines).toContain('log.level = info (default)');
+  expect(lines).toContain(`toolsets = [system, logs] (file ${dir}/config.yaml:4)`);
+  expect(lines).toContain(`redact.values = [set] (file ${dir}/config.yaml:3)`);
+  expect(lines).toHaveLength(settings().length + 2);
+  expect(printConfig(await load())).toContain('redact.values = [not set] (default)');
+});
+
+/** Any value that a setting takes. */
+function any(s: Setting): fc.Arbitrary<unknown> {
+  const text = fc.stringMatching(/^[A-Za-z0-9./ é"'#:-]{6,20}$/);
+  if (s.kind === 'integer') {
+    const [, least, most] = /from (\d+) to (\d+)/.exec(s.expects) as unknown as [string, string, string];
+    return fc.integer({ min: Number(least), max: Math.min(Number(most), 2 ** 31) });
+  }
+  if (s.kind === 'boolean') return fc.boolean();
+  if (s.kind === 'choice') return fc.constantFrom(...s.choices);
+  if (s.kind === 'choices') return fc.array(fc.constantFrom(...s.choices), { minLength: 1, maxLength: 5 });
+  if (s.path === 'redact.values')
+    return fc.array(fc.stringMatching(/^SECRET[ -~]{4,30}$/), { minLength: 1, maxLength: 5 });
+  if (s.path === 'http.url') return fc.webUrl({ validSchemes: ['http', 'https'] }).filter((u) => !u.endsWith('/'));
+  if (s.path === 'http.allowedOrigins')
+    return fc.array(
+      fc.domain().map((d) => `https://${d}`),
+      { maxLength: 3 },
+    );
+  if (s.path === 'http.allowedHosts') return fc.array(fc.domain(), { maxLength: 3 });
+  if (s.path.startsWith('tools.')) return fc.array(fc.stringMatching(/^[a-z][a-z_]{2,10}$/), { maxLength: 3 });
+  return s.folder ? text.map((t) => `/${t}`) : fc.stringMatching(/^[a-z0-9.]{1,20}$/);
+}
+
+test('any config that is accepted is printed without its secrets, and what is printed reads back as the same values', async () => {
+  const { load, write } = place();
+  const wish = fc.record(Object.fromEntries(settings().map((s) => [s.path, any(s)])), {
+    requiredKeys: ['redact.values'],
+  });
+  await fc.assert(
+    fc.asyncProperty(wish, async (given) => {
+      const nested: Record<string, unknown> = {};
+      for (const [path, value] of Object.entries(given)) {
+        const keys = path.split('.');
+        let at = nested;
+        for (const key of keys.slice(0, -1)) {
+          at[key] ??= {};
+          at = at[key] as Record<string, unknown>;
+        }
+        at[keys.at(-1) as string] = value;
+      }
+      const audit = nested.audit as { segmentBytes?: number; keepBytes?: number } | undefined;
+      fc.pre((audit?.keepBytes ?? 268_435_456) >= 2 * (audit?.segmentBytes ?? 8_388_608));
+      const loaded = await load({ configFile: write(JSON.stringify(nested)) });
+      const printed = printConfig(loaded);
+      expect(printed).not.toContain('SECRET');
+      for (const row of configRows(loaded)) {
+        if (row.path === 'redact.values') expect(row.value).toBe('[set]');
+        else if (row.from === 'file' && !row.path.endsWith('dir') && row.path !== 'host.root')
+          expect(parse(row.value)).toEqual(given[row.path]);
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('values in a line cannot be misread, nor move the cursor', () => {
+  expect(
+    ['true', '7', '', 'a b', 'a:', '-x', '[x]', '\u001b[31m\u009b\u202e', 'read-only', '127.0.0.1'].map(valueText),
+  ).toEqual([
+    '"true"',
+    '"7"',
+    '""',
+    '"a b"',
+    '"a:"',
+    '"-x"',
+    '"[x]"',
+    '"\\u001b[31m\\u009b\\u202e"',
+    'read-only',
+    '127.0.0.1',
+  ]);
+});
+
+test('the help has every flag, and each is one that the parser takes', () => {
+  const help = settingsHelp();
+  for (const s of settings()) expect(help).toContain(s.secret ? `--${s.flag}-file FILE\n` : s.flag);
+  const flags = [...help.matchAll(/^ {2}--(\[no-\])?([a-z-]+)( [A-Z,]+)?$/gm)];
+  expect(flags).toHaveLength(settings().length + 1);
+  for (const [, no, name, value] of flags)
+    expect(Object.keys(parseFlags([no ? `--no-${name}` : value ? `--${name}=x` : `--${name}`]).settings)).toEqual([
+      name,
+    ]);
+  for (const line of help.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
+});
+
+test('the example file loads as it is, and with every line taken out of its comment is the default', async () => {
+  const { load } = place();
+  const example = exampleFile();
+  expect((await load({}, example)).config).toEqual((await load()).config);
+  const open = example.replace(/^( *)#(?! )/gm, '$1');
+  const loaded = await load({}, open);
+  const plain = await load({ runner: { uid: 0, gid: 0 } });
+  expect(loaded.config).toEqual(plain.config);
+  for (const [path, origin] of loaded.origins) expect([path, origin.from]).toEqual([path, 'file']);
+  // Taking out one line alone must do as well: that is how people use it.
+  for (const [line] of example.matchAll(/^ *#(?! ).*$/gm)) {
+    const one = await load({}, example.replace(line, line.replace('#', '')));
+    expect([...one.origins.values()].filter((o) => o.from === 'file')).toHaveLength(1);
+  }
+});
+
+test('the reference names every setting in each of its forms', () => {
+  const page = configurationPage();
+  for (const s of settings()) {
+    expect(page).toContain(`\`${s.path}\``);
+    expect(page).toContain(s.secret ? `\`${s.env}_FILE\`` : `\`${s.env}\``);
+    expect(page).toContain(s.secret ? `\`--${s.flag}-file\`` : `\`--${s.flag}\``);
+    expect(page).toContain(s.description.replaceAll('|', '\\|'));
+  }
+});
+
+test('surroundings: only what is there and meant for us', () => {
+  expect(surroundings({})).toEqual({
+    home: null,
+    stateHome: null,
+    sshConnection: null,
+    sudoUid: null,
+    noColor: false,
+    term: null,
+    notifySocket: null,
+    watchdogMs: null,
+    listenFds: 0,
+    credentialsDirectory: null,
+  });
+  expect(
+    surroundings({
+      HOME: 'relative',
+      NO_COLOR: '1',
+      WATCHDOG_USEC: '30000000',
+      LISTEN_FDS: '1',
+      LISTEN_PID: String(process.pid),
+      SUDO_UID: '1000',
+      CREDENTIALS_DIRECTORY: '/run/c',
+    }),
+  ).toMatchObject({
+    home: null,
+    noColor: true,
+    watchdogMs: 30_000,
+    listenFds: 1,
+    sudoUid: 1000,
+    credentialsDirectory: '/run/c',
+  });
+  // Meant for the process that started us.
+  expect(surroundings({ LISTEN_FDS: '1', LISTEN_PID: '1', WATCHDOG_USEC: '5', WATCHDOG_PID: '1' })).toMatchObject({
+    listenFds: 0,
+    watchdogMs: null,
+  });
+});
