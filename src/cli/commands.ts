@@ -1,0 +1,176 @@
+/**
+ * The table of commands: usage, help, nearest names and dispatch are all made from it. A command's code is loaded only
+ * when it is run, so that `version` and `help` stay light and `stdio` never loads what only `serve` needs.
+ */
+
+import type { App } from '../app.ts';
+import type { FlagKind, Flags } from '../config/flags.ts';
+import type { Loaded } from '../config/load.ts';
+import type { Role } from '../core/scopes.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface Option {
+  name: string;
+  kind: FlagKind;
+  /** What stands for the value in help. */
+  value?: string;
+  text: string;
+}
+
+/** What a command is given. */
+export interface Run {
+  own: Flags;
+  positionals: string[];
+  /** Behind the tool's name, untouched. */
+  rest: string[];
+  io: Terminal;
+  /** Reads the configuration; throws OpsError that names file, line and mend. */
+  load(): Promise<Loaded>;
+  /** Reads it and puts the product together. The caller closes what it opened. */
+  open(role: 'serve' | 'stdio' | 'cli'): Promise<App>;
+  /** Aborted by the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
+  signal: AbortSignal;
+}
+
+export interface Command {
+  /** One word, or two for a group (`token add`). */
+  name: string;
+  /** Behind the name. */
+  usage: string;
+  summary: string;
+  details?: string;
+  options?: Option[];
+  examples?: string[];
+  /** Positionals: at least and at most. `Infinity` never: what follows the last one is the tool's. */
+  positionals?: [number, number];
+  /** Takes what stands behind the last positional (a tool's arguments). */
+  rest?: true;
+  load(): Promise<{ run(r: Run): Promise<number> }>;
+}
+
+const json = (text: string): Option => ({ name: 'json', kind: 'boolean', text });
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: 'serve',
+    usage: '',
+    summary: 'Serve MCP over HTTP, on 127.0.0.1:7070 unless set otherwise.',
+    details:
+      'Prints the URL and what to paste into a client. Where no token exists yet it makes one, named "first" with the role\n' +
+      'operator, and prints it this once; never when it runs as a service, where it would stay in a log for good.\n' +
+      'SIGTERM and SIGINT let calls under way end and stop; a second one stops at once. SIGHUP does the same as SIGTERM\n' +
+      'on a terminal and nothing elsewhere: settings are read at the start only.',
+    examples: ['deckhand serve --http-port 8080', 'deckhand serve --mode read-only'],
+    load: () => import('./serve.ts'),
+  },
+  {
+    name: 'stdio',
+    usage: '',
+    summary: 'Speak MCP over standard input and output: how a client launches Deckhand.',
+    details: 'Ends when its input ends. Log lines go to standard error. From another machine: ssh HOST deckhand stdio',
+    examples: ['claude mcp add deckhand -- deckhand stdio'],
+    load: () => import('./stdio.ts'),
+  },
+  {
+    name: 'tools',
+    usage: '[TOOL]',
+    summary: 'List the tools that can be called here, or the arguments of one.',
+    options: [json('As JSON: name, toolset, risk, description, input schema.')],
+    positionals: [0, 1],
+    load: () => import('./tools.ts'),
+  },
+  {
+    name: 'call',
+    usage: 'TOOL [--KEY VALUE …]',
+    summary: 'Call one tool and print its answer.',
+    details:
+      'Flags of Deckhand (--mode, --config …) come before the tool’s name; behind it stand the tool’s arguments. A list is\n' +
+      'given by repeating its flag, a switch by its name alone or as --no-KEY. `deckhand tools TOOL` lists them.',
+    options: [
+      { name: 'args', kind: 'value', value: 'JSON', text: 'Arguments as one JSON object; with --KEY for the others.' },
+      json('Print the structured result alone; an error as JSON on standard error.'),
+    ],
+    examples: ['deckhand call system_overview', 'deckhand call process_list --by memory --limit 5 --json'],
+    positionals: [1, 1],
+    rest: true,
+    load: () => import('./call.ts'),
+  },
+  {
+    name: 'token add',
+    usage: 'NAME',
+    summary: 'Make a bearer token for HTTP clients and print it, once.',
+    details:
+      'The token stands alone on the last line of standard output, all else on standard error. Only its hash is stored:\n' +
+      'a lost one cannot be shown again. It holds at once, also in servers that run already.',
+    options: [
+      { name: 'role', kind: 'value', value: 'ROLE', text: 'viewer (all read), operator (also change) or admin.' },
+      { name: 'scope', kind: 'list', value: 'SCOPE', text: 'A single right, e.g. system:read; may be repeated.' },
+      {
+        name: 'expires',
+        kind: 'value',
+        value: 'TIME',
+        text: 'After 12h, 30d or 1y, or on 2027-01-31; without it never.',
+      },
+    ],
+    examples: [
+      'deckhand token add laptop --role operator',
+      'deckhand token add probe --scope system:read --expires 30d',
+    ],
+    positionals: [1, 1],
+    load: () => import('./token.ts').then((m) => ({ run: m.add })),
+  },
+  {
+    name: 'token list',
+    usage: '',
+    summary: 'List tokens: names, rights, ages. Never secrets.',
+    options: [json('As JSON.')],
+    load: () => import('./token.ts').then((m) => ({ run: m.list })),
+  },
+  {
+    name: 'token revoke',
+    usage: 'NAME',
+    summary: 'Take a token back. It stops at once, also in servers that run.',
+    positionals: [1, 1],
+    load: () => import('./token.ts').then((m) => ({ run: m.revoke })),
+  },
+  {
+    name: 'config',
+    usage: '',
+    summary: 'Print every setting, its value and where it comes from. Secrets stay hidden.',
+    options: [json('As JSON.')],
+    load: () => import('./config.ts'),
+  },
+  {
+    name: 'doctor',
+    usage: '',
+    summary: 'Tell what this host lacks or hides, with the exact command for each.',
+    details: 'Changes nothing. Exit code 1 when something is broken, 0 otherwise.',
+    options: [json('As JSON: code, severity, title, text, fix.')],
+    load: () => import('./doctor.ts'),
+  },
+  {
+    name: 'version',
+    usage: '',
+    summary: 'Print the version.',
+    load: () => import('./help.ts').then((m) => ({ run: m.version })),
+  },
+  {
+    name: 'help',
+    usage: '[COMMAND]',
+    summary: 'Print this, the help of one command, or all settings (help settings).',
+    positionals: [0, 2],
+    load: () => import('./help.ts').then((m) => ({ run: m.help })),
+  },
+];
+
+/** The command that these words begin with; two words win over one. */
+export function commandOf(words: readonly string[]): Command | undefined {
+  const two = words.slice(0, 2).join(' ');
+  return COMMANDS.find((c) => c.name === two) ?? COMMANDS.find((c) => c.name === words[0]);
+}
+
+/** Names of a group, when the word is one: `token` → add, list, revoke. */
+export const groupOf = (word: string): Command[] => COMMANDS.filter((c) => c.name.startsWith(`${word} `));
+
+/** The role of the token that `serve` makes when there is none: what a client launched over stdio gets by default. */
+export const FIRST_TOKEN: { name: string; role: Role } = { name: 'first', role: 'operator' };

@@ -1,0 +1,125 @@
+/**
+ * `deckhand doctor`: what this host lacks or hides, each with the exact command that mends it. Decides order, words and exit code;
+ * the checks are in doctor_state.ts (our own house) and doctor_host.ts (the machine). Changes nothing: where no state
+ * folder exists yet, or it cannot be used, the machine is looked at over a temporary one.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { App } from '../app.ts';
+import type { Loaded } from '../config/load.ts';
+import { toOpsError } from '../core/errors.ts';
+import type { Run } from './commands.ts';
+import { hostChecks } from './doctor_host.ts';
+import { configChecks, nodeChecks, portChecks, stateChecks, storeChecks } from './doctor_state.ts';
+import { wrap } from './table.ts';
+import type { Terminal } from './terminal.ts';
+import { VERSION } from './version.ts';
+
+export const SEVERITIES = ['broken', 'warning', 'info', 'ok'] as const;
+export interface Check {
+  code: string;
+  severity: (typeof SEVERITIES)[number];
+  title: string;
+  text: string;
+  /** The command or setting that mends it, null when there is nothing to mend. */
+  fix: string | null;
+}
+
+export async function run({ own, io, load }: Run): Promise<number> {
+  const checks = await examine(load);
+  checks.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+  if (own.json) io.out(JSON.stringify(checks, null, io.outTty ? 2 : 0));
+  else io.out(print(checks, io));
+  return checks.some((c) => c.severity === 'broken') ? 1 : 0;
+}
+
+async function examine(load: Run['load']): Promise<Check[]> {
+  const checks: Check[] = nodeChecks(process);
+  let loaded: Loaded;
+  try {
+    loaded = await load();
+    checks.push(...configChecks(loaded));
+  } catch (thrown) {
+    const error = toOpsError(thrown);
+    checks.push({
+      code: 'config.broken',
+      severity: 'broken',
+      title: 'Configuration',
+      text: error.message,
+      fix: error.details.hint ?? null,
+    });
+    // The rest is looked at with the defaults.
+    const { loadConfig } = await import('../config/load.ts');
+    const { environment } = await import('../config/env.ts');
+    const { HOME, XDG_STATE_HOME } = environment();
+    loaded = await loadConfig({ env: { HOME, XDG_STATE_HOME }, defaultFile: '/nonexistent' });
+  }
+  checks.push(...(await portChecks(loaded.config.http)));
+  const { dir } = loaded.config.state;
+  const state = stateChecks(dir);
+  checks.push(...state.checks);
+  let app = state.usable ? await tryOpen(loaded, checks) : null;
+  if (app) checks.push(...storeChecks(app));
+  const spare = app ? null : mkdtempSync(join(tmpdir(), 'deckhand-doctor-'));
+  try {
+    if (spare) {
+      const elsewhere = { ...loaded, config: { ...loaded.config, state: { ...loaded.config.state, dir: spare } } };
+      app = await tryOpen(elsewhere, checks);
+    }
+    if (app) checks.push(...(await hostChecks(app.host.system)));
+  } finally {
+    await app?.close();
+    if (spare) rmSync(spare, { recursive: true, force: true });
+  }
+  return checks;
+}
+
+async function tryOpen(loaded: Loaded, checks: Check[]): Promise<App | null> {
+  try {
+    const [{ createApp }, { createLog }] = await Promise.all([import('../app.ts'), import('../log.ts')]);
+    // Only what is broken is worth a line here: the report says the rest.
+    return await createApp({
+      loaded,
+      log: createLog({ ...loaded.config.log, level: 'error' }),
+      role: 'cli',
+      version: VERSION,
+    });
+  } catch (thrown) {
+    const error = toOpsError(thrown);
+    const cause = error.code === 'internal' && error.cause ? ` ${String((error.cause as Error).message ?? '')}` : '';
+    checks.push({
+      code: 'start',
+      severity: 'broken',
+      title: 'Start',
+      text: `${error.message}${cause}`,
+      fix: error.details.hint ?? null,
+    });
+    return null;
+  }
+}
+
+const SIGNS: Record<Check['severity'], { word: string; kind: 'bad' | 'warn' | 'good' | 'dim' }> = {
+  broken: { word: 'broken ', kind: 'bad' },
+  warning: { word: 'warning', kind: 'warn' },
+  info: { word: 'info   ', kind: 'dim' },
+  ok: { word: 'ok     ', kind: 'good' },
+};
+
+export function print(checks: readonly Check[], io: Terminal): string {
+  const width = Math.min(io.width, 110) - 9;
+  const lines: string[] = [];
+  for (const c of checks) {
+    const { word, kind } = SIGNS[c.severity];
+    const [first = '', ...more] = wrap(`${c.title}: ${c.text}`, width);
+    lines.push(`${io.paint(kind, word)}  ${first}`, ...more.map((l) => `         ${l}`));
+    // A command is never wrapped: it is there to be copied.
+    if (c.fix && c.severity !== 'ok') lines.push(`         ${io.paint('dim', 'fix:')} ${c.fix}`);
+  }
+  const count = (s: Check['severity']) => checks.filter((c) => c.severity === s).length;
+  lines.push(
+    '',
+    `${count('broken')} broken, ${count('warning')} to look at, ${count('info')} for information, ${count('ok')} in order.`,
+  );
+  return lines.join('\n');
+}
