@@ -21,7 +21,7 @@ import {
 import { join } from 'node:path';
 import type { Log } from '../core/call.ts';
 import { type AuditRecord, type Mac, seal, walk } from './audit_chain.ts';
-import { exclusively } from './db.ts';
+import { exclusively } from './leases.ts';
 import { isAlive, type Owner } from './owner.ts';
 import type { StateDir } from './state.ts';
 import { writeWhole } from './write_whole.ts';

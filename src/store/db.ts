@@ -4,7 +4,7 @@
  * transaction cannot be interleaved with another one of this process.
  */
 import { chmodSync, closeSync, openSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { Log } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
@@ -192,22 +192,22 @@ export function openDb(state: StateDir, log: Log, monotonic: () => number = () =
 
   function moveAside(error: unknown): void {
     drop();
-    exclusively(join(state.leases, 'db'), BUSY_MS, () => {
-      try {
-        // Another process may have done it while we waited: a new file must not be moved aside again.
-        const { db } = connect(state.db);
-        const verdict = db.prepare('PRAGMA integrity_check(1)').get()?.integrity_check;
-        db.close();
-        if (verdict === 'ok') return;
-      } catch (again) {
-        if (!isCorrupt(again)) throw again;
-      }
-      const aside = renameAside(state.db);
-      log.error(
-        { error: String(error), aside },
-        'state database is corrupt: moved aside, a new one is begun (tokens and audit are not in it)',
-      );
-    });
+    using held = openExclusive(join(state.leases, 'db'), BUSY_MS);
+    if (!held) throw error;
+    try {
+      // Another process may have done it while we waited: a new file must not be moved aside again.
+      const { db } = connect(state.db);
+      const verdict = db.prepare('PRAGMA integrity_check(1)').get()?.integrity_check;
+      db.close();
+      if (verdict === 'ok') return;
+    } catch (again) {
+      if (!isCorrupt(again)) throw again;
+    }
+    const where = renameAside(state.db);
+    log.error(
+      { error: String(error), aside: where },
+      'state database is corrupt: moved aside, a new one is begun (tokens and audit are not in it)',
+    );
   }
 
   /** The connection, or `unavailable`: while we run, whatever stands in its way is only an outage. */
@@ -346,18 +346,4 @@ export function openExclusive(path: string, waitMs: number): Exclusive | null {
     if (db.isOpen) db.close();
   };
   return { release, [Symbol.dispose]: release };
-}
-
-/** Runs `work` while no other process does. Throws `unavailable` when another one holds it for `waitMs`. */
-export function exclusively<T>(path: string, waitMs: number, work: () => T): T {
-  const held = openExclusive(path, waitMs);
-  if (!held)
-    throw new OpsError('unavailable', `Another process holds ${basename(path)} for more than ${waitMs} ms.`, {
-      retryAfterMs: 1_000,
-    });
-  try {
-    return work();
-  } finally {
-    held.release();
-  }
 }

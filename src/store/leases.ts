@@ -1,9 +1,11 @@
 /**
  * One of all processes does a thing (the sampler): a lease is a lock of the operating system, which dies with its holder
- * and costs no writes. What is done under it is decided by who asks.
+ * and costs no writes. What is done under it is decided by who asks. The same lock, held for moments, keeps writers of a
+ * file apart: unlike a file that only lies there, it needs no guess whether its owner is still alive.
  */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Log } from '../core/call.ts';
+import { OpsError } from '../core/errors.ts';
 import { type Exclusive, openExclusive } from './db.ts';
 import type { StateDir } from './state.ts';
 
@@ -40,4 +42,18 @@ export function openLeases(state: StateDir, log: Log): { tryLease(name: string):
       };
     },
   };
+}
+
+/** Runs `work` while no other process does. Throws `unavailable` when another one holds it for `waitMs`. */
+export function exclusively<T>(path: string, waitMs: number, work: () => T): T {
+  const held = openExclusive(path, waitMs);
+  if (!held)
+    throw new OpsError('unavailable', `Another process holds ${basename(path)} for more than ${waitMs} ms.`, {
+      retryAfterMs: 1_000,
+    });
+  try {
+    return work();
+  } finally {
+    held.release();
+  }
 }

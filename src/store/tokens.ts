@@ -10,7 +10,7 @@ import * as z from 'zod';
 import type { Log } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import { ROLES, type Role, SCOPES, type Scope, scopesOf } from '../core/scopes.ts';
-import { exclusively } from './db.ts';
+import { exclusively } from './leases.ts';
 import type { StateDir } from './state.ts';
 import { writeWhole } from './write_whole.ts';
 
