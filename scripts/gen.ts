@@ -7,6 +7,9 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { configurationPage, exampleFile } from '../src/config/pages.ts';
 import { CODES, type Code } from '../src/core/errors.ts';
+import { findingsDoc } from '../src/insight/findings.ts';
+import { catalog } from '../src/tools/index.ts';
+import { golden, toolsPage } from './tools_page.ts';
 
 export interface Page {
   path: string;
@@ -18,11 +21,14 @@ const ROOT = join(import.meta.dirname, '..');
 /** Folders in which every file is generated: one that no page makes any more is removed. */
 export const WHOLLY_GENERATED = ['tests/golden/tools'];
 
-export async function pages(): Promise<Page[]> {
+export function pages(): Page[] {
   return [
     { path: 'docs/configuration.md', make: () => configurationPage() },
     { path: 'deploy/config.example.yaml', make: () => exampleFile() },
     { path: 'docs/errors.md', make: errorsPage },
+    { path: 'docs/tools.md', make: () => toolsPage(catalog.tools) },
+    { path: 'docs/findings.md', make: findingsDoc },
+    ...catalog.tools.map((tool) => ({ path: `tests/golden/tools/${tool.name}.json`, make: () => golden(tool) })),
   ];
 }
 
@@ -112,7 +118,7 @@ function strays(made: readonly Page[], root: string): string[] {
 }
 
 async function main(check: boolean) {
-  const made = await pages();
+  const made = pages();
   const different = await differences(made);
   if (check) {
     for (const { path, line, is, should } of different)

@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { differences, errorsPage, pages } from '../scripts/gen.ts';
 import { CODES } from '../src/core/errors.ts';
 
-const made = await pages();
+const made = pages();
 
 test.each(made.map((p) => [p.path, p] as const))('%s is in step', async (_, page) => {
   expect(await differences([page]).then((d) => d.filter((x) => x.path === page.path)), 'run `npm run gen`').toEqual([]);

@@ -231,11 +231,12 @@ test('lines that were dropped are counted in the log once somebody reads, and ev
   onTestFinished(() => void run.kill('SIGKILL'));
   run.stderr?.pause();
   await new Promise((r) => run.stdout?.once('data', r));
+  run.stderr?.resume();
   let text = '';
   let asked = false;
   run.stderr?.on('data', (d) => {
     text += d;
-    if (text.length > 100_000 && !asked) asked = run.kill('SIGUSR2');
+    if (text.length > 5000 && !asked) asked = run.kill('SIGUSR2');
   });
   await new Promise((r) => run.once('close', r));
   const lines = text.trimEnd().split('\n');
@@ -244,7 +245,7 @@ test('lines that were dropped are counted in the log once somebody reads, and ev
     .map((l) => JSON.parse(l) as Record<string, unknown>);
   const note = whole.find((l) => l.dropped !== undefined);
   const flood = whole.filter((l) => l.msg === 'flood');
-  expect(flood.length).toBeGreaterThan(100);
+  expect(flood.length).toBeGreaterThan(20);
   expect(note?.dropped).toBe(3000 - flood.length);
   expect(whole.at(-1)?.msg).toBe('again');
   // At most the one whose tail found no room is broken, and nothing is glued to it.
