@@ -38,7 +38,7 @@ export function toolsPage(tools: readonly Tool[]): string {
 <!-- Made by \`npm run gen\` from src/tools/. -->
 
 \`*\` marks the toolset \`core\`, which is the default. \`deckhand call NAME --key value\` asks the same as a client does: an argument \`sample_ms\` is
-\`--sample_ms\` there. `none` as default means that it may be left out.
+\`--sample_ms\` there. The default \`none\` means that it may be left out.
 
 | toolset | tools |
 |---|---|
