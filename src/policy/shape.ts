@@ -85,7 +85,7 @@ function render(tool: Tool, marked: Data, view: View, more: More | undefined, pe
   let text = tool.text(marked as never, view);
   if (more) text += `\n⟦${more.total - more.shown} of ${more.total} left out⟧ ${more.hint}`;
   if (!text.includes(OPEN)) return text;
-  return person ? plain(text) : fence(text, newNonce());
+  return person ? plain(text) : fence(text, newNonce(), foreignOf(tool).sources);
 }
 
 function shorten(data: Data, keepTo: ReadonlyMap<string, number>): Data {
