@@ -1,0 +1,110 @@
+import { chmodSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { scopesOf } from '../../src/core/scopes.ts';
+import { openTokens } from '../../src/store/tokens.ts';
+import { clock, memoryLog, newState, thrownBy } from './bench.ts';
+
+function two() {
+  const state = newState();
+  const time = clock();
+  const log = memoryLog();
+  return { state, time, log, cli: openTokens(state, log, time.now), server: openTokens(state, log, time.now) };
+}
+
+describe('tokens', () => {
+  it('are shown once, kept as hashes only, and found', () => {
+    const { state, cli } = two();
+    const { secret, record } = cli.add({ name: 'laptop', role: 'viewer', scopes: ['audit:read'] });
+    expect(secret).toMatch(/^dh_[A-Za-z0-9_-]{43}$/);
+    expect(record.scopes).toEqual([...scopesOf('viewer'), 'audit:read']);
+    const text = readFileSync(state.tokens, 'utf8');
+    expect(text).not.toContain(secret.slice(3, 20));
+    expect(statSync(state.tokens).mode & 0o777).toBe(0o600);
+    expect(cli.find(secret)).toEqual(record);
+    for (const wrong of [
+      '',
+      'dh_',
+      `${secret}x`,
+      secret.toUpperCase(),
+      `dh_${'A'.repeat(43)}`,
+      record.fingerprint,
+      JSON.parse(text).tokens[0].hash,
+    ])
+      expect(cli.find(wrong)).toBeNull();
+    expect(readdirSync(state.dir).filter((n) => n.endsWith('.tmp'))).toEqual([]);
+  });
+
+  it('added or revoked by another process hold at once', () => {
+    const { cli, server } = two();
+    expect(server.list()).toEqual([]);
+    const one = cli.add({ name: 'a', role: 'viewer' });
+    expect(server.find(one.secret)?.name).toBe('a');
+    cli.revoke('a');
+    expect(server.find(one.secret)).toBeNull();
+    expect(server.holds(one.record)).toBe(false);
+    const again = cli.add({ name: 'a', role: 'viewer' });
+    expect(server.holds(again.record)).toBe(true);
+    // The same name, another token: a session of the old one stays refused.
+    expect(server.holds(one.record)).toBe(false);
+  });
+
+  it('a file of the same length and time is still seen as another', () => {
+    const { state, cli, server } = two();
+    const { secret } = cli.add({ name: 'a', role: 'viewer' });
+    expect(server.find(secret)).not.toBeNull();
+    const { atime, mtime } = statSync(state.tokens);
+    cli.revoke('a');
+    cli.add({ name: 'a', role: 'viewer' });
+    utimesSync(state.tokens, atime, mtime);
+    expect(server.find(secret)).toBeNull();
+  });
+
+  it('expire', () => {
+    const { cli, time } = two();
+    const { secret, record } = cli.add({ name: 'a', role: 'admin', expiresAtMs: time.now() + 1_000 });
+    expect(cli.holds(record)).toBe(true);
+    time.move(1_000);
+    expect(cli.find(secret)).toBeNull();
+    expect(cli.holds(record)).toBe(false);
+    expect(thrownBy(() => cli.add({ name: 'b', role: 'admin', expiresAtMs: time.now() }))).toMatchObject({
+      code: 'validation',
+    });
+  });
+
+  it('take plain names, once; an unknown one is answered with the near ones', () => {
+    const { cli } = two();
+    for (const name of ['', 'A', '-a', 'a b', 'ä', 'a'.repeat(33), '__proto__/x'])
+      expect(
+        thrownBy(() => cli.add({ name, role: 'viewer' })),
+        name,
+      ).toMatchObject({ code: 'validation' });
+    cli.add({ name: 'laptop', role: 'viewer' });
+    cli.add({ name: 'backup', role: 'viewer' });
+    expect(thrownBy(() => cli.add({ name: 'laptop', role: 'viewer' }))).toMatchObject({ code: 'conflict' });
+    try {
+      cli.revoke('lap');
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'not_found', details: { candidates: ['laptop', 'backup'] } });
+    }
+  });
+
+  it.each<[string, (path: string) => void, string]>([
+    ['damaged', (p) => writeFileSync(p, '{"version":1,"tokens":[{"name":"root"'), 'damaged'],
+    ['of an unknown kind', (p) => writeFileSync(p, '{"version":2,"tokens":[]}'), 'damaged'],
+    ['readable by the group', (p) => chmodSync(p, 0o640), 'chmod 600'],
+    ['writable by all', (p) => chmodSync(p, 0o602), 'chmod 600'],
+  ])('a file that is %s refuses all of them, with the command that mends it', (_, spoil, hint) => {
+    const { state, cli, server, log } = two();
+    const { secret, record } = cli.add({ name: 'a', role: 'viewer' });
+    spoil(state.tokens);
+    expect(server.find(secret)).toBeNull();
+    expect(server.find(secret)).toBeNull();
+    expect(server.holds(record)).toBe(false);
+    expect(server.problem()?.details.hint).toContain(hint);
+    for (const work of [() => server.list(), () => cli.add({ name: 'b', role: 'viewer' }), () => cli.revoke('a')])
+      expect(thrownBy(work)).toMatchObject({ code: 'unavailable', hint: expect.stringContaining(hint) });
+    // Once for each of the two that looked, not once a call.
+    expect(log.lines.filter((l) => l.level === 'error')).toHaveLength(2);
+  });
+});
