@@ -71,8 +71,8 @@ export function createLog(options: LogOptions): AppLog {
     if (LEVELS[level] < least) return;
     // A log that throws would turn a good answer into a failure.
     try {
-      const record = { ...bound, ...(clean(fields, redact, 0) as object) };
-      const msg = redact(message);
+      const record = { ...bound, ...clean(fields, redact) };
+      const msg = clip(redact(message));
       if (pino) pino[level](record, msg);
       else {
         write(plainLine(level, time(), record, msg));
@@ -88,7 +88,7 @@ export function createLog(options: LogOptions): AppLog {
     info: (fields, message) => emit('info', bound, fields, message),
     warn: (fields, message) => emit('warn', bound, fields, message),
     error: (fields, message) => emit('error', bound, fields, message),
-    child: (fields) => make({ ...bound, ...(clean(fields, redact, 0) as object) }),
+    child: (fields) => make({ ...bound, ...clean(fields, redact) }),
     flush: () => sink.flush(),
   });
   return make({});
@@ -103,43 +103,64 @@ function plainLine(level: Level, time: string, record: Record<string, unknown>, 
 const DEEPEST = 6;
 const MOST_ENTRIES = 100;
 const LONGEST_TEXT = 8192;
+/** Of all fields together, in characters; without it a wide tree of the allowed depth would be as long as it likes. */
+const LONGEST_FIELDS = 64 * 1024;
+const ENTRY_COST = 8;
 /** These are the line's own; a field of the same name would make two keys in one JSON object. */
 const TAKEN = new Set(['level', 'time', 'pid', 'msg']);
 
 /** Bounded, redacted, plain JSON: no cycles, no errors, no BigInt, nothing that can throw while it is written. */
-function clean(value: unknown, redact: (text: string) => string, depth: number): unknown {
+function clean(fields: object, redact: (text: string) => string): Record<string, unknown> {
+  let left = LONGEST_FIELDS;
   // Redacted whole, then cut: a cut never splits a secret so that its rest goes unseen.
-  if (typeof value === 'string') return clip(redact(value));
-  if (typeof value === 'bigint') return String(value);
-  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
-  if (value === null || typeof value === 'boolean') return value;
-  if (typeof value !== 'object') return undefined;
-  if (depth >= DEEPEST) return '[deeper]';
-  if (value instanceof Error) return cleanError(value, redact, depth);
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
-  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-  if (Array.isArray(value)) {
-    const list = value.slice(0, MOST_ENTRIES).map((v) => clean(v, redact, depth + 1) ?? null);
-    return value.length > MOST_ENTRIES ? [...list, `[${value.length - MOST_ENTRIES} more]`] : list;
-  }
-  const record: Record<string, unknown> = {};
-  for (const [key, part] of Object.entries(value).slice(0, MOST_ENTRIES)) {
-    const cleaned = clean(part, redact, depth + 1);
-    if (cleaned !== undefined && key !== '__proto__')
-      record[depth === 0 && TAKEN.has(key) ? `${key}_` : redact(key)] = cleaned;
-  }
-  return record;
-}
-
-function cleanError(error: Error, redact: (text: string) => string, depth: number): Record<string, unknown> {
-  const code = (error as { code?: unknown }).code;
-  return {
-    type: error.name,
-    message: clip(redact(String(error.message))),
-    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
-    ...(typeof error.stack === 'string' ? { stack: clip(redact(error.stack)) } : {}),
-    ...(error.cause === undefined ? {} : { cause: clean(error.cause, redact, depth + 1) }),
+  const text = (raw: string) => {
+    const short = clip(redact(raw));
+    left -= short.length;
+    return short;
   };
+
+  function part(value: unknown, depth: number): unknown {
+    left -= ENTRY_COST;
+    if (left < 0) return '[left out]';
+    if (typeof value === 'string') return text(value);
+    if (typeof value === 'bigint') return String(value);
+    if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
+    if (value === null || typeof value === 'boolean') return value;
+    if (typeof value !== 'object') return undefined;
+    if (depth >= DEEPEST) return '[deeper]';
+    if (value instanceof Error) return error(value, depth);
+    if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+    if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+    if (Array.isArray(value)) {
+      const list = value.slice(0, MOST_ENTRIES).map((v) => part(v, depth + 1) ?? null);
+      return value.length > MOST_ENTRIES ? [...list, `[${value.length - MOST_ENTRIES} more]`] : list;
+    }
+    return record(value, depth);
+  }
+
+  function record(value: object, depth: number): Record<string, unknown> {
+    const out: Record<string, unknown> = {};
+    for (const [key, inner] of Object.entries(value).slice(0, MOST_ENTRIES)) {
+      const cleaned = part(inner, depth + 1);
+      if (cleaned === undefined || key === '__proto__') continue;
+      out[depth === 0 && TAKEN.has(key) ? `${key}_` : text(key)] = cleaned;
+      if (left < 0) break;
+    }
+    return out;
+  }
+
+  function error(value: Error, depth: number): Record<string, unknown> {
+    const { code } = value as { code?: unknown };
+    return {
+      type: value.name,
+      message: text(String(value.message)),
+      ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
+      ...(typeof value.stack === 'string' ? { stack: text(value.stack) } : {}),
+      ...(value.cause === undefined ? {} : { cause: part(value.cause, depth + 1) }),
+    };
+  }
+
+  return fields instanceof Error ? { error: error(fields, 0) } : record(fields, 0);
 }
 
 const clip = (text: string) =>
@@ -191,7 +212,7 @@ export function stderrSink(fd = nonBlockingStderr()): Sink {
         const { code } = thrown as NodeJS.ErrnoException;
         if (code === 'EINTR') continue;
         if (code !== 'EAGAIN') {
-          // Nobody is there any more (EPIPE, EIO of a closed terminal, EBADF): there is no other place to say so.
+          // Nobody is there any more: there is no other place to say so. A full disk may have room again later.
           gone = code === 'EPIPE' || code === 'EBADF';
           return false;
         }

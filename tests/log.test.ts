@@ -121,6 +121,9 @@ test('nothing that is logged can throw, grow without bound or forge a line', () 
     },
     'x',
   );
+  const wide = (depth: number): unknown => (depth === 0 ? 'x' : Array.from({ length: 20 }, () => wide(depth - 1)));
+  log.info({ wide: wide(4) }, 'm'.repeat(100_000));
+  expect(lines[2]?.length).toBeLessThan(256 * 1024);
   const [first, second] = records();
   expect(first).toMatchObject({
     level: 'info',
@@ -212,6 +215,7 @@ test('a client that never reads stderr does not freeze the server (control: a pl
       if (said.includes('started')) resolve();
     }),
   );
+  // A hang has no end to wait for; the same number of lines took the other child a tenth of this.
   const ended = await Promise.race([
     new Promise((r) => naive.once('exit', () => r(true))),
     new Promise((r) => setTimeout(() => r(false), 700)),
