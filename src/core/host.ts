@@ -26,7 +26,7 @@ export interface SystemHost {
   filesystems(o?: Bounded): Promise<Filesystem[]>;
   /** All processes, yielding between chunks. Command lines only when asked for: they are the dear part. */
   processes(o?: Bounded & { commands?: boolean; io?: boolean; fds?: boolean }): Promise<ProcessList>;
-  /** Command line and open descriptors of some processes, by pid and start time (a reused pid gives null). */
+  /** Command line and open descriptors of some processes, by pid and start time (what is gone, or a reused pid, is not in the map). */
   processDetails(
     ids: readonly ProcessId[],
     want: { command?: boolean; fds?: boolean },
@@ -62,6 +62,8 @@ export interface Identity {
   machineModel: Reading<string>;
   bootedAtMs: Reading<number>;
   uptimeMs: Reading<number>;
+  /** Whose boot and uptime those are: in a Docker container the machine's, under lxcfs the container's. */
+  uptimeWhose?: Whose;
   /** IANA zone, with the offset in minutes east of UTC now. */
   zone: { name: string; offsetMinutes: number };
   /** lxcfs virtualises parts of /proc: which files it has mounted over. */
@@ -124,6 +126,8 @@ export interface DiskCounters {
   writes: number;
   /** Milliseconds during which the device was busy. */
   busyMs: number;
+  /** Built on other disks of this list (LVM, RAID, dm-crypt): its bytes are theirs too and must not be added to them. */
+  stacked?: boolean;
 }
 
 export interface NetCounters {

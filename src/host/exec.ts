@@ -1,0 +1,144 @@
+/**
+ * The only place that starts processes. Programs come from the table below and nowhere else, by absolute path, with a
+ * fixed argument vector, an empty environment and no shell; each has its own process group, which is killed as a whole at
+ * the time-out. What to run, and what its output means, is the callers' business.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { OpsError } from '../core/errors.ts';
+
+/** A name for callers, and where it can be. Adding a line here is adding a power: each is a reader, as it is called. */
+const BINARIES = {
+  systemctl: ['/usr/bin/systemctl', '/bin/systemctl', '/run/current-system/sw/bin/systemctl'],
+  timedatectl: ['/usr/bin/timedatectl', '/bin/timedatectl', '/run/current-system/sw/bin/timedatectl'],
+  chronyc: ['/usr/bin/chronyc', '/usr/sbin/chronyc'],
+  'apt-get': ['/usr/bin/apt-get'],
+  dnf: ['/usr/bin/dnf'],
+  apk: ['/sbin/apk', '/usr/sbin/apk', '/usr/bin/apk'],
+} as const satisfies Record<string, readonly string[]>;
+
+export type Binary = keyof typeof BINARIES;
+
+/** Where it is on this machine, or null. */
+export function findBinary(name: Binary): string | null {
+  for (const path of BINARIES[name]) {
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not there: the next place.
+    }
+  }
+  return null;
+}
+
+export interface ExecRequest {
+  binary: Binary;
+  args: readonly string[];
+  timeoutMs: number;
+  /** Of stdout and stderr each; what is beyond it is dropped and the process killed. */
+  maxBytes: number;
+  signal?: AbortSignal;
+}
+
+export interface ExecResult {
+  /** Null when a signal ended it. */
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export type Exec = (request: ExecRequest) => Promise<ExecResult>;
+
+const ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', HOME: '/', SYSTEMD_PAGER: '', TERM: 'dumb' };
+
+const running = new Set<ChildProcess>();
+let guarded = false;
+
+/** The whole group: a program's own children would hold our pipes open after it. */
+function killGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // ESRCH: it has ended.
+  }
+}
+
+/** At exit: nothing that we started outlives us. */
+export function killAll(): void {
+  for (const child of running) killGroup(child);
+}
+
+export const exec: Exec = (request) => {
+  const path = findBinary(request.binary);
+  if (!path) throw new OpsError('unavailable', `${request.binary} is not installed on this host.`);
+  return execPath(path, request);
+};
+
+/** For the tests, which bring programs of their own; nothing in the product calls it but `exec`. */
+export function execPath(path: string, o: Omit<ExecRequest, 'binary'>): Promise<ExecResult> {
+  const { promise, resolve, reject } = Promise.withResolvers<ExecResult>();
+  if (o.signal?.aborted) {
+    reject(new OpsError('timeout', 'The caller cancelled.'));
+    return promise;
+  }
+  const child = spawn(path, [...o.args], {
+    env: ENVIRONMENT,
+    cwd: '/',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+    shell: false,
+  });
+  running.add(child);
+  if (!guarded) {
+    guarded = true;
+    process.on('exit', killAll);
+  }
+
+  let failure: OpsError | null = null;
+  const stop = (error: OpsError) => {
+    failure ??= error;
+    killGroup(child);
+    // A program in an uninterruptible wait does not die at once, and its 'close' may never come: we answer now.
+    settle();
+  };
+  const timer = setTimeout(
+    () => stop(new OpsError('timeout', `${path} did not finish within ${o.timeoutMs} ms.`)),
+    o.timeoutMs,
+  );
+  const onAbort = () => stop(new OpsError('timeout', 'The caller cancelled.'));
+  o.signal?.addEventListener('abort', onAbort, { once: true });
+
+  const collect = (stream: NodeJS.ReadableStream | null) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    stream?.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > o.maxBytes) stop(new OpsError('limit', `${path} said more than ${o.maxBytes} bytes.`));
+      else chunks.push(chunk);
+    });
+    return () => Buffer.concat(chunks).toString('utf8');
+  };
+  const stdout = collect(child.stdout);
+  const stderr = collect(child.stderr);
+
+  const settle = (code: number | null = null) => {
+    clearTimeout(timer);
+    o.signal?.removeEventListener('abort', onAbort);
+    if (failure) {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+      child.unref();
+      reject(failure);
+    } else resolve({ code, stdout: stdout(), stderr: stderr() });
+  };
+  child.on('error', (cause) => {
+    running.delete(child);
+    failure ??= new OpsError('unavailable', `${path} could not be started.`, { cause });
+    settle();
+  });
+  child.on('exit', () => running.delete(child));
+  child.on('close', settle);
+  return promise;
+}

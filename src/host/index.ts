@@ -1,0 +1,123 @@
+/**
+ * The host layer: everything that touches the machine, behind core's `Host`. Puts the readers together and owns what has a
+ * lifetime (open descriptors, threads). Everything is read below one root, so that a container with the host's views
+ * mounted, and the tests' fixtures, work as the machine itself does.
+ */
+import { readFileSync } from 'node:fs';
+import type { Log } from '../core/call.ts';
+import type { Host } from '../core/host.ts';
+import { type Exec, exec, findBinary, killAll } from './exec.ts';
+import { cgroupOf } from './system/cgroup.ts';
+import { KeptFiles, rootAt } from './system/files.ts';
+import { filesystemReader, mountTable } from './system/filesystems.ts';
+import { healthReader } from './system/health.ts';
+import { type Facts, identityReader, kernelBoot, lxcfsFiles, machineMemory } from './system/identity.ts';
+import type { Mount } from './system/mounts.ts';
+import { processReader } from './system/processes.ts';
+import { type Clocks, snapshotReader } from './system/snapshot.ts';
+import { virtualisation } from './system/virtualisation.ts';
+import { StatfsPool } from './worker.ts';
+
+export { exitNow } from './worker.ts';
+
+export interface HostOptions {
+  /** Prefix of /proc, /sys, /etc and /run; '/' by default. */
+  procRoot?: string;
+  log: Log;
+  /** Wall clock in ms. */
+  now?: () => number;
+  /** Monotonic clock in ms; the system's own, so that it is the same for all processes of the machine. */
+  monotonic?: () => number;
+  /** What runs commands; the tests bring one that runs none. */
+  exec?: Exec;
+  /** Longest wait for a mount that may hang. */
+  statfsDeadlineMs?: number;
+  /** Longest list of processes. */
+  maxProcesses?: number;
+}
+
+export interface OpenHost extends Host {
+  /** Closes descriptors, ends threads and commands. A second call does nothing. */
+  close(): void;
+  /** Threads that are stuck in a hung mount. */
+  abandoned(): number;
+}
+
+export function createHost(o: HostOptions): OpenHost {
+  const root = rootAt(o.procRoot ?? '/');
+  const { tickMs, pageBytes } = kernelUnits();
+  const clocks: Clocks = {
+    now: o.now ?? Date.now,
+    monotonic: o.monotonic ?? (() => Number(process.hrtime.bigint()) / 1e6),
+    tickMs,
+  };
+  const files = new KeptFiles(root);
+  const mounts = (): readonly Mount[] => {
+    try {
+      return mountTable(files, root);
+    } catch (error) {
+      o.log.warn({ err: error }, 'The table of mounts cannot be read.');
+      return [];
+    }
+  };
+  const atStart = mounts();
+  const lxcfs = new Set(lxcfsFiles(atStart));
+  const facts: Facts = {
+    found: virtualisation(root, atStart),
+    lxcfs,
+    cgroup: cgroupOf(root, files, atStart),
+    kernelBootMs: kernelBoot(root, lxcfs, clocks.now()),
+    machineMemoryBytes: lxcfs.has('/proc/meminfo') ? machineMemory(root) : null,
+  };
+  const pool = new StatfsPool({
+    now: clocks.now,
+    ...(o.statfsDeadlineMs === undefined ? {} : { deadlineMs: o.statfsDeadlineMs }),
+  });
+  const processes = processReader(root, facts, clocks, {
+    mounts,
+    pageBytes,
+    ...(o.maxProcesses === undefined ? {} : { max: o.maxProcesses }),
+  });
+  const runs = o.exec ?? exec;
+  let closed = false;
+  return {
+    system: {
+      identity: identityReader(root, facts, clocks.now),
+      snapshot: snapshotReader(root, files, facts, clocks),
+      filesystems: filesystemReader(files, root, pool),
+      ...processes,
+      health: healthReader(root, files, facts, clocks, {
+        exec: runs,
+        // With another runner (the tests') every program is there.
+        has: (binary) => o.exec !== undefined || findBinary(binary) !== null,
+        mounts,
+        uid: process.getuid?.() ?? 0,
+      }),
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      files.close();
+      pool.close();
+      killAll();
+    },
+    abandoned: () => pool.abandoned(),
+  };
+}
+
+/** The length of a clock tick and of a page, from the auxiliary vector: 10 ms everywhere, but 4, 16 or 64 KiB on ARM. */
+function kernelUnits(): { tickMs: number; pageBytes: number } {
+  const units = { tickMs: 10, pageBytes: 4096 };
+  try {
+    const vector = readFileSync('/proc/self/auxv');
+    for (let at = 0; at + 16 <= vector.length; at += 16) {
+      const type = vector.readBigUInt64LE(at);
+      const value = Number(vector.readBigUInt64LE(at + 8));
+      if (type === 6n && value > 0) units.pageBytes = value;
+      if (type === 17n && value > 0) units.tickMs = 1000 / value;
+    }
+  } catch {
+    // Not to be read: the usual ones.
+  }
+  return units;
+}
