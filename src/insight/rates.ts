@@ -115,8 +115,8 @@ export function ratesBetween(before: Snapshot | null, after: Snapshot, identity:
 /** Per second; null where the counter fell (wrap, or another device under the old name) or there was none before. */
 export function perSecond(before: number | null | undefined, after: number | null | undefined, windowMs: number) {
   if (before == null || after == null || windowMs <= 0) return null;
-  const delta = after - before;
-  return Number.isFinite(delta) && delta >= 0 ? (delta * 1000) / windowMs : null;
+  const rate = ((after - before) * 1000) / windowMs;
+  return Number.isFinite(rate) && rate >= 0 ? rate : null;
 }
 
 const share = (part: number, whole: number) => Math.min(100, Math.max(0, (100 * part) / whole));
@@ -136,7 +136,7 @@ function cpuUsage(before: CpuReading, after: CpuReading, windowMs: number, ident
   const earlier = new Map(before.perCore.map((c) => [c.cpu, c.times]));
   return {
     whose: byCgroup ? 'container' : after.whose,
-    source: byCgroup ? 'cgroup cpu usage' : after.source,
+    source: after.source,
     usedPercent: byCgroup ? (used === null ? null : share(used, 1000 * cpus)) : busy(modes),
     cpus: byCgroup ? cpus : identity.cpus,
     modes,

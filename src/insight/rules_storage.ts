@@ -51,8 +51,26 @@ export const STORAGE: Rule[] = [
     test: (facts) =>
       hitOf(
         (facts.filesystems.value ?? [])
-          .filter((f) => f.size.value === null && /does not answer|timed out|deadline/i.test(f.size.why))
+          .filter((f) => f.size.value === null && /does not answer/.test(f.size.why))
           .map((f) => ({ evidence: `${f.mount} (${f.type})`, subject: f.mount })),
+      ),
+  }),
+  rule({
+    id: 'filesystem_broken',
+    severity: 'high',
+    title: 'Filesystem broken',
+    limits: {},
+    when: () => 'a mount answers statfs with an I/O error, or the daemon behind it has died',
+    sentence: 'A mount is there but cannot be used.',
+    next: 'findmnt {MOUNT}',
+    test: (facts) =>
+      hitOf(
+        (facts.filesystems.value ?? []).flatMap((f) =>
+          f.size.value === null &&
+          /daemon has died|fails \((EIO|ESTALE|EUCLEAN|ESHUTDOWN|ENXIO|ENODEV)\)/.test(f.size.why)
+            ? [{ evidence: `${f.mount} (${f.type}): ${f.size.why}`, subject: f.mount }]
+            : [],
+        ),
       ),
   }),
   rule({

@@ -33,7 +33,7 @@ export const SYSTEM: Rule[] = [
     limits: { updates: 1 },
     when: (l) => `${l.updates} or more security updates pending`,
     sentence: 'Security updates are not installed.',
-    next: 'apt list --upgradable 2>/dev/null | grep -i security',
+    next: 'apt list --upgradable | grep -i security',
     test: ({ health }, l) => {
       const u = health.value?.updates.value;
       return u && u.security !== null && u.security >= l.updates

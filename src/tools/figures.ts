@@ -61,8 +61,8 @@ export function filesystemRow(f: Filesystem): z.output<typeof FilesystemRow> {
   return {
     mount: f.mount,
     type: f.type,
-    totalBytes: size && size.totalBytes,
-    availableBytes: size && size.availableBytes,
+    totalBytes: size?.totalBytes ?? null,
+    availableBytes: size?.availableBytes ?? null,
     usedPercent: one(size && usedPercent(size)),
     inodesUsedPercent: one(size && inodesPercent(size)),
     readOnly: f.readOnly,

@@ -9,39 +9,45 @@ export const tone = (s: Severity) => (s === 'critical' || s === 'high' ? 'bad' :
 export const perSecond = (n: number | null) => (n === null ? '?' : `${bytes(n)}/s`);
 export const known = (n: number | null, show: (n: number) => string) => (n === null ? '?' : show(n));
 
+/**
+ * Lines that hold names which others can choose stand together, below our own: the door puts one fence around each run of
+ * them, and what we advise must not stand inside it.
+ */
 export function overviewText(o: OverviewAnswer, view: View): string {
   const label = (word: string) => view.paint('dim', word.padEnd(7));
-  const lines = [state(o, view), identity(o), label('cpu') + cpu(o), label('memory') + memory(o)];
-  if (o.filesystems.length > 0) lines.push(filesystems(o, view));
+  const ours = [state(o, view)];
+  for (const f of o.findings)
+    ours.push(`${view.paint(tone(f.severity), `[${f.severity}] ${f.id}`)}: ${f.sentence} Next: ${f.next}`);
+  for (const b of o.blind) ours.push(`${view.paint('dim', 'blind')}: ${b.what}: ${b.why} Fix: ${b.fix}`);
+  if (o.unknown.length > 0) ours.push(`unknown: ${o.unknown.map((u) => `${u.what} (${u.why})`).join('; ')}`);
+  ours.push(identity(o), label('cpu') + cpu(o), label('memory') + memory(o));
   const disks = o.disks.map(
     (d) =>
       `${d.name} ${perSecond(d.readBytesPerSecond)} read, ${perSecond(d.writtenBytesPerSecond)} written, ${percent(d.busyPercent)} busy`,
   );
-  if (disks.length > 0) lines.push(label('disks') + disks.join('; '));
+  if (disks.length > 0) ours.push(label('disks') + disks.join('; '));
   const nets = o.networks.map(
     (n) => `${n.name} ${perSecond(n.rxBytesPerSecond)} in, ${perSecond(n.txBytesPerSecond)} out`,
   );
-  if (nets.length > 0) lines.push(label('net') + nets.join('; '));
+  if (nets.length > 0) ours.push(label('net') + nets.join('; '));
   if (o.temperatures.length > 0)
-    lines.push(label('heat') + o.temperatures.map((t) => `${t.sensor} ${t.celsius} °C`).join('; '));
-  const who = (p: { pid: number; name: string; user: string | null }) => `${p.name} (${p.pid}, ${p.user ?? '?'})`;
-  const cpuTop = o.topCpu.map((p) => `${who(p)} ${percent(p.cpuPercent)}`);
-  const memoryTop = o.topMemory.map((p) => `${who(p)} ${bytes(p.rssBytes)}`);
-  lines.push(
-    `${label('procs')}${known(o.processes.total, String)} processes, ${known(o.processes.threads, String)} threads (${o.processes.whose})`,
-  );
-  if (cpuTop.length > 0) lines.push(`${label('by cpu')}${cpuTop.join(', ')} of one core`);
-  if (memoryTop.length > 0) lines.push(`${label('by mem')}${memoryTop.join(', ')}`);
-  for (const f of o.findings)
-    lines.push(
-      `${view.paint(tone(f.severity), `[${f.severity}] ${f.id}`)}: ${f.evidence}. ${f.sentence} Next: ${f.next}`,
-    );
-  for (const b of o.blind) lines.push(`${view.paint('dim', 'blind')}: ${b.what}: ${b.why} Fix: ${b.fix}`);
-  if (o.unknown.length > 0) lines.push(`unknown: ${o.unknown.map((u) => `${u.what} (${u.why})`).join('; ')}`);
+    ours.push(label('heat') + o.temperatures.map((t) => `${t.sensor} ${t.celsius} °C`).join('; '));
   const left = Object.entries(o.leftOut).filter(([, n]) => n > 0);
-  if (left.length > 0)
-    lines.push(view.paint('dim', `not shown: ${left.map(([what, n]) => `${what} ${n}`).join(', ')} (system_metrics)`));
-  return lines.join('\n');
+  const notShown = left.length > 0 ? `; not shown: ${left.map(([what, n]) => `${what} ${n}`).join(', ')}` : '';
+  const { total, threads, whose } = o.processes;
+  ours.push(
+    `${label('procs')}${known(total, String)} processes, ${known(threads, String)} threads (${whose})${notShown}`,
+  );
+
+  const theirs = [];
+  if (o.filesystems.length > 0) theirs.push(filesystems(o, view));
+  const who = (p: { pid: number; name: string; user: string | null }) => `${p.name} (${p.pid}, ${p.user ?? '?'})`;
+  const byCpu = o.topCpu.map((p) => `${who(p)} ${percent(p.cpuPercent)}`);
+  if (byCpu.length > 0) theirs.push(`${label('by cpu')}${byCpu.join(', ')} (of one core)`);
+  const byMemory = o.topMemory.map((p) => `${who(p)} ${bytes(p.rssBytes)}`);
+  if (byMemory.length > 0) theirs.push(`${label('by mem')}${byMemory.join(', ')}`);
+  for (const f of o.findings) theirs.push(`${f.id}: ${f.evidence}`);
+  return [...ours, ...theirs].join('\n');
 }
 
 function state(o: OverviewAnswer, view: View): string {
@@ -55,7 +61,8 @@ function state(o: OverviewAnswer, view: View): string {
 
 function identity({ host: h, at }: OverviewAnswer): string {
   const how = h.virtualisation === 'none' ? `bare metal (${h.foundBy})` : `${h.virtualisation} (${h.foundBy})`;
-  const up = h.uptimeSeconds === null ? 'uptime unknown' : `up ${duration(h.uptimeSeconds * 1000)}`;
+  const whoseUp = h.container && h.uptimeWhose ? ` (${h.uptimeWhose})` : '';
+  const up = h.uptimeSeconds === null ? 'uptime unknown' : `up ${duration(h.uptimeSeconds * 1000)}${whoseUp}`;
   const parts = [
     h.os ?? 'unknown system',
     `Linux ${h.kernel ?? '?'} ${h.arch}`,

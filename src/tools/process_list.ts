@@ -1,10 +1,10 @@
 /**
  * Processes in order. Decides who is listed, in which order, and what is read of each.
  *
- * Every matching process is in the answer, and the door shows `limit` of them and keeps the rest. So command lines are
- * read for all that may be paged to, up to COMMANDS: 9 µs each, once (the host caches them by pid and start time). Read
- * only for those shown, a later grep in the kept rest would say "none" of a process that is there. Open descriptors and
- * I/O counters are dearer and need more rights: only the order that needs them has them.
+ * Every matching process is in the answer; the door shows `limit` of them and keeps the rest. So command lines are read
+ * for all: 9 µs each, and cached by the host. Read only for those shown, a later grep in what was kept would say "none" of
+ * a process that is there. Open descriptors and I/O counters are dearer and mostly root's to see: only the order that
+ * needs them has them.
  */
 import * as z from 'zod';
 import { defineRead } from '../core/define.ts';
@@ -18,8 +18,6 @@ import { observe } from './sampling.ts';
 
 /** Rows in an answer, shown and kept together. */
 const ROWS = 5_000;
-/** Rows whose command line is read. */
-const COMMANDS = 1_000;
 /** Characters of a command line, unless so few processes are asked for that each is wanted whole. */
 const SHORT = 160;
 const WHOLE_UP_TO = 3;
@@ -83,7 +81,7 @@ export const processList = defineRead({
 
   async handler(i, ctx) {
     const { system } = ctx.host;
-    const want = { commands: i.name !== undefined, io: i.by === 'io', fds: i.by === 'fds' };
+    const want = { commands: true, io: i.by === 'io', fds: i.by === 'fds' };
     const { lists } = await observe(ctx, { processes: want });
     if (!lists || lists.after.value === null)
       throw new OpsError('unavailable', `The process table cannot be read: ${lists?.after.why ?? 'not read'}`, {
@@ -100,8 +98,6 @@ export const processList = defineRead({
     const rows = (
       i.tree ? treeOf(matching, i.by) : ordered(matching, i.by).map((use) => ({ use, depth: undefined }))
     ).slice(0, ROWS);
-    const ids = rows.slice(0, COMMANDS).map((r) => r.use.info);
-    const commands = want.commands ? null : await system.processDetails(ids, { command: true });
     const cut = rows.length > WHOLE_UP_TO;
     const all = totals(list.processes);
 
@@ -114,7 +110,6 @@ export const processList = defineRead({
       threads: all.threads,
       byState: all.byState,
       processes: rows.map(({ use: { info, ...use }, depth }) => {
-        const command = commands ? (commands.get(info.pid)?.command ?? null) : info.command;
         return {
           pid: info.pid,
           ppid: info.ppid,
@@ -133,7 +128,7 @@ export const processList = defineRead({
               }
             : {}),
           ...(want.fds ? { fds: info.fds } : {}),
-          command: command !== null && cut ? shortened(command) : command,
+          command: info.command !== null && cut ? shortened(info.command) : info.command,
         };
       }),
       unknown: unknown(
@@ -200,10 +195,5 @@ function unknown(list: ProcessList, rows: readonly ProcessUse[], by: (typeof ORD
       'descriptors',
       "other users' descriptors need root",
     );
-  note(
-    Math.max(0, rows.length - COMMANDS),
-    'command lines',
-    `read for the first ${COMMANDS} only; narrow by user, name or parent`,
-  );
   return gap.list;
 }

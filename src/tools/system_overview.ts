@@ -4,12 +4,11 @@
  */
 import * as z from 'zod';
 import { defineRead } from '../core/define.ts';
-import type { Filesystem, Health, Reading, Snapshot } from '../core/host.ts';
 import { foreign, Unknown } from '../core/schema.ts';
 import { rfc3339 } from '../core/text.ts';
 import { SEVERITIES } from '../insight/facts.ts';
 import { findingsOf } from '../insight/findings.ts';
-import { ordered, type ProcessUse, processUses } from '../insight/processes.ts';
+import { processUses } from '../insight/processes.ts';
 import { ratesBetween } from '../insight/rates.ts';
 import {
   DiskRow,
@@ -31,11 +30,10 @@ import {
   whole,
   whose,
 } from './figures.ts';
+import { healthGaps, MOST, memoryOf, named, pickFilesystems, sizeGaps, top, traffic } from './overview_parts.ts';
 import { overviewText } from './overview_text.ts';
 import { observe, within } from './sampling.ts';
 
-/** Rows of each kind, the fullest and busiest first. */
-const MOST = { filesystems: 10, disks: 6, networks: 6, temperatures: 4, top: 5 };
 /** The host answers these from a cache, or has a deadline of its own; a cold start does not wait for all of it. */
 const SLOW_MS = 2_000;
 
@@ -56,6 +54,7 @@ export const OverviewAnswer = z.object({
     model: z.string().nullable(),
     bootedAt: z.string().nullable(),
     uptimeSeconds: figure,
+    uptimeWhose: whose.optional(),
     zone: z.string(),
     utcOffset: z.string(),
   }),
@@ -167,14 +166,17 @@ export const systemOverview = defineRead({
       io: gap.of('pressure.io', psi.io),
     };
     const shown = pickFilesystems(gap.of('filesystems', filesystems) ?? []);
-    for (const f of shown) gap.of(`filesystem ${f.mount}`, f.size);
+    sizeGaps(gap, shown);
     healthGaps(gap, health);
     if (list && !moments.lists?.before) gap.of('topCpu', { value: null, why: 'one process list only: CPU needs two' });
     if (cpu && cpu.usedPercent === null)
       gap.of('cpu.usedPercent', { value: null, why: 'the counter ran backwards in the window; ask again' });
     if (cpu && !cpu.modes)
       gap.of('cpu.modes', { value: null, why: 'the counters ran backwards in the window; ask again' });
-    const realDisks = disks === null ? [] : disksOf(after, rates.disks).filter((d) => !isNoise.disk(d.name));
+    // What stands on other disks (LVM, RAID, dm-crypt) shows the same bytes once more.
+    const stacked = new Set(disks?.filter((d) => d.stacked).map((d) => d.name));
+    const realDisks =
+      disks === null ? [] : disksOf(after, rates.disks).filter((d) => !isNoise.disk(d.name) && !stacked.has(d.name));
     const realNets = networks === null ? [] : networksOf(after, rates.networks).filter((n) => !isNoise.network(n.name));
     const busiest = realDisks.toSorted(
       (a, b) =>
@@ -213,6 +215,7 @@ export const systemOverview = defineRead({
         model: gap.of('host.model', identity.machineModel),
         bootedAt: bootedAtMs === null ? null : rfc3339(bootedAtMs),
         uptimeSeconds: whole((gap.of('host.uptime', identity.uptimeMs) ?? Number.NaN) / 1000),
+        ...(identity.uptimeWhose ? { uptimeWhose: identity.uptimeWhose } : {}),
         zone: identity.zone.name,
         utcOffset: offset(identity.zone.offsetMinutes),
       },
@@ -245,7 +248,7 @@ export const systemOverview = defineRead({
       processes: {
         whose: seenFrom(identity),
         total: list && list.processes.length + list.notRead,
-        threads: list && list.processes.reduce((sum, p) => sum + p.threads, 0),
+        threads: list ? list.processes.reduce((sum, p) => sum + p.threads, 0) : null,
       },
       topCpu: top(use.uses, 'cpu').map((u) => ({ ...named(u), cpuPercent: one(u.cpuPercent) })),
       topMemory: top(use.uses, 'memory').map((u) => ({ ...named(u), rssBytes: u.info.rssBytes })),
@@ -261,68 +264,3 @@ export const systemOverview = defineRead({
     };
   },
 });
-
-const named = ({ info }: ProcessUse) => ({ pid: info.pid, name: info.name, user: info.user });
-const traffic = (a: number | null, b: number | null) => (a ?? 0) + (b ?? 0);
-
-/** An idle process says nothing; a kernel thread has no memory of its own. */
-function top(uses: readonly ProcessUse[], by: 'cpu' | 'memory'): ProcessUse[] {
-  const some = uses.filter((u) => (by === 'cpu' ? (u.cpuPercent ?? 0) > 0 : u.info.rssBytes > 0));
-  return ordered(some, by).slice(0, MOST.top);
-}
-
-/** The root and whatever is broken always; then the fullest. One line for a device, however often it is mounted. */
-function pickFilesystems(all: readonly Filesystem[]): Filesystem[] {
-  const weight = (f: Filesystem) => {
-    if (f.size.value === null || f.remountedReadOnly) return 2;
-    const row = filesystemRow(f);
-    return f.mount === '/' ? 1.5 : Math.max(row.usedPercent ?? 0, row.inodesUsedPercent ?? 0) / 100;
-  };
-  const devices = new Set<string>();
-  return all
-    .filter((f) => !isNoise.filesystem(f))
-    .toSorted((a, b) => weight(b) - weight(a) || a.mount.length - b.mount.length)
-    .filter((f) => {
-      const again = f.device.startsWith('/') && devices.has(f.device) && f.size.value !== null;
-      devices.add(f.device);
-      return !again;
-    })
-    .slice(0, MOST.filesystems);
-}
-
-function memoryOf(gap: ReturnType<typeof gaps>, after: Snapshot): OverviewAnswer['memory'] {
-  const m = gap.of('memory', after.memory);
-  if (!m) return null;
-  if (m.availableBytes === null) gap.of('memory.availableBytes', { value: null, why: `${m.source} does not tell` });
-  if (m.swap === null) gap.of('memory.swap', { value: null, why: `${m.source} does not tell` });
-  const used =
-    m.availableBytes === null || m.totalBytes <= 0 ? null : (100 * (m.totalBytes - m.availableBytes)) / m.totalBytes;
-  return {
-    whose: m.whose,
-    source: m.source,
-    totalBytes: m.totalBytes,
-    availableBytes: m.availableBytes,
-    usedPercent: one(used),
-    limitBytes: m.limitBytes,
-    hostTotalBytes: m.hostTotalBytes,
-    swapTotalBytes: m.swap && m.swap.totalBytes,
-    swapUsedBytes: m.swap && m.swap.totalBytes - m.swap.freeBytes,
-  };
-}
-
-/** A finding that could not be looked for must not read as a clean bill. What a host simply has not, is no gap. */
-function healthGaps(gap: ReturnType<typeof gaps>, health: Reading<Health>): void {
-  const h = gap.of('health', health);
-  if (!h) return;
-  const parts = {
-    'failed units': h.failedUnits,
-    updates: h.updates,
-    'reboot required': h.rebootRequired,
-    clock: h.clock,
-    'RAID arrays': h.raid,
-    'ZFS pools': h.zfs,
-    'OOM kills': h.oomKills,
-  };
-  for (const [what, reading] of Object.entries(parts))
-    if (!/^(there (is|are) )?no\b/i.test(reading.why ?? '')) gap.of(what, reading as Reading<unknown>);
-}
