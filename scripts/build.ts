@@ -1,49 +1,21 @@
 /**
- * Bundles src/main.ts into dist/. Decides what lies in one chunk, and that a process which starts while this runs finds either the
- * old program or the new one: chunks are named by their content, main.mjs is put in its place last and at once, and the
- * chunks of the program before it are kept until the next build. It is run by Node's type stripping, so by Node 24: npm
- * puts node_modules/.bin first on PATH, and the `node` there is the bundled one, also where the machine's own is 20.
+ * Writes the bundle into dist/. Decides that a process which starts while this runs finds either the old program or the new
+ * one: chunks are named by their content, main.mjs is put in its place last and at once, and the chunks of the program
+ * before it are kept until the next build. It is run by Node's type stripping, so by Node 24: npm puts
+ * node_modules/.bin first on PATH, and the `node` there is the bundled one, also where the machine's own is 20.
  */
 import { globSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { build, type Metafile } from 'esbuild';
+import type { Metafile } from 'esbuild';
+import { bundle, inside, loads, packageOf, root, version } from './bundle.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 const MANIFEST = 'manifest.json';
 const CACHE = '.compile-cache';
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 
-const result = await build({
-  absWorkingDir: root,
-  entryPoints: { main: 'src/main.ts' },
-  outdir: 'dist',
-  outExtension: { '.js': '.mjs' },
-  chunkNames: '[name]-[hash]',
-  bundle: true,
-  splitting: true,
-  minify: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node24',
-  charset: 'utf8',
-  legalComments: 'none',
-  define: { DECKHAND_VERSION: JSON.stringify(version) },
-  metafile: true,
-  write: false,
-  logLevel: 'warning',
-});
-
-// CommonJS packages (pino, yaml) ask for Node's own modules by `require`, which a module does not have. Only the chunk
-// that asks pays for making one.
-const REQUIRE =
-  "import{createRequire as deckhandRequire}from'node:module';const require=deckhandRequire(import.meta.url);\n";
-const files = new Map(
-  result.outputFiles.map((f) => [basename(f.path), f.text.includes('Dynamic require of') ? REQUIRE + f.text : f.text]),
-);
-files.set('THIRD_PARTY_LICENSES.txt', licences(result.metafile));
+const { files, metafile } = await bundle();
+files.set('THIRD_PARTY_LICENSES.txt', licences(metafile));
 
 mkdirSync(dist, { recursive: true });
 const before = previous();
@@ -95,7 +67,7 @@ function prune(before: readonly string[]): void {
 function licences({ inputs }: Metafile): string {
   const packages = new Map<string, string>();
   for (const input of Object.keys(inputs)) {
-    const dir = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0];
+    const dir = packageOf(input);
     if (!dir || packages.has(dir)) continue;
     const about = JSON.parse(readFileSync(join(root, dir, 'package.json'), 'utf8')) as Record<string, string>;
     const texts = globSync('{LICENSE,LICENCE,License,license,COPYING,NOTICE}*', { cwd: join(root, dir) })
@@ -120,29 +92,14 @@ function report(details: boolean): void {
     `dist/: ${code.length} files, ${kib(bytes(files.keys()))} (${changed ? 'built' : 'unchanged'}), version ${version}`,
   );
   if (!details) return;
-  const { outputs } = result.metafile;
-  const chunks = (entry: string, seen = new Set<string>()): Set<string> => {
-    if (seen.has(basename(entry))) return seen;
-    seen.add(basename(entry));
-    for (const i of outputs[entry]?.imports ?? [])
-      if (i.kind === 'import-statement' && !i.external) chunks(i.path, seen);
-    return seen;
-  };
+  const { outputs } = metafile;
   for (const [path, output] of Object.entries(outputs)) {
     if (!output.entryPoint) continue;
-    const loads = chunks(path);
-    const text = [...loads].map((n) => files.get(n)).join('');
-    say(`  ${output.entryPoint}: ${loads.size} files, ${kib(bytes(loads))} (gzip ${kib(gzipSync(text).length)})`);
-    const packages = new Map<string, number>();
-    for (const [p, o] of Object.entries(outputs))
-      if (loads.has(basename(p)))
-        for (const [input, { bytesInOutput }] of Object.entries(o.inputs)) {
-          const name =
-            /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules)/.exec(input)?.[1] ??
-            dirname(input).split('/').slice(0, 2).join('/');
-          packages.set(name, (packages.get(name) ?? 0) + bytesInOutput);
-        }
-    const largest = [...packages].sort((a, b) => b[1] - a[1]).slice(0, 6);
+    const paths = loads(outputs, path);
+    const names = [...paths].map((p) => basename(p));
+    const text = names.map((n) => files.get(n)).join('');
+    say(`  ${output.entryPoint}: ${names.length} files, ${kib(bytes(names))} (gzip ${kib(gzipSync(text).length)})`);
+    const largest = [...inside(outputs, paths)].slice(0, 6);
     say(`    ${largest.map(([name, n]) => `${name} ${kib(n)}`).join(', ')}`);
   }
 }

@@ -97,14 +97,24 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: 'token add',
-    usage: 'NAME',
+    usage: 'NAME --role ROLE',
     summary: 'Make a bearer token for HTTP clients and print it, once.',
     details:
       'The token stands alone on the last line of standard output, all else on standard error. Only its hash is stored:\n' +
       'a lost one cannot be shown again. It holds at once, also in servers that run already.',
     options: [
-      { name: 'role', kind: 'value', value: 'ROLE', text: 'viewer (all read), operator (also change) or admin.' },
-      { name: 'scope', kind: 'list', value: 'SCOPE', text: 'A single right, e.g. system:read; may be repeated.' },
+      {
+        name: 'role',
+        kind: 'value',
+        value: 'ROLE',
+        text: 'viewer (all read), operator (also change) or admin. Must be given.',
+      },
+      {
+        name: 'scope',
+        kind: 'list',
+        value: 'SCOPE',
+        text: 'A right beyond the role’s, e.g. audit:read; may be repeated.',
+      },
       {
         name: 'expires',
         kind: 'value',
@@ -112,10 +122,7 @@ export const COMMANDS: readonly Command[] = [
         text: 'After 12h, 30d or 1y, or on 2027-01-31; without it never.',
       },
     ],
-    examples: [
-      'deckhand token add laptop --role operator',
-      'deckhand token add probe --scope system:read --expires 30d',
-    ],
+    examples: ['deckhand token add laptop --role operator', 'deckhand token add probe --role viewer --expires 30d'],
     positionals: [1, 1],
     load: () => import('./token.ts').then((m) => ({ run: m.add })),
   },

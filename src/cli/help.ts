@@ -2,7 +2,8 @@
 import { CODES, OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { COMMANDS, type Command, commandOf, groupOf, type Option, type Run } from './commands.ts';
-import { table } from './table.ts';
+import { EXIT_PENDING } from './failure.ts';
+import { table, wrap } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { VERSION } from './version.ts';
 
@@ -31,11 +32,17 @@ export function usage(width: number): string {
     'Flags, before a tool’s name:',
     options(COMMON, width),
     '',
-    `Exit codes: 0 done, 9 waits for approval, ${Object.entries(CODES)
-      .sort(([, a], [, b]) => a.exit - b.exit)
-      .map(([code, { exit }]) => `${exit} ${code.replace('_', ' ')}`)
-      .join(', ')}.`,
+    ...wrap(`Exit codes: ${exits()}.`, width),
   ].join('\n');
+}
+
+function exits(): string {
+  const codes = Object.entries(CODES).map(([code, { exit }]) => [exit, code.replace('_', ' ')] as const);
+  const all = [[0, 'done'] as const, ...codes, [EXIT_PENDING, 'waits for approval'] as const];
+  return all
+    .sort(([a], [b]) => a - b)
+    .map(([exit, meaning]) => `${exit} ${meaning}`)
+    .join(', ');
 }
 
 export function usageOf(command: Command, width: number): string {

@@ -27,8 +27,9 @@ export async function main(argv: readonly string[]): Promise<void> {
 export async function dispatch(argv: readonly string[], io: Terminal): Promise<number> {
   try {
     const [first = 'help', second] = argv;
-    if (argv.length === 0 || /^(help|--help|-h)$/.test(first)) return await help({ positionals: argv.slice(1), io });
-    if (/^(version|--version|-[vV])$/.test(first)) return await version({ io });
+    if (argv.length === 0 || /^(help|--help|-h)$/.test(first))
+      return await help({ positionals: argv.slice(1).filter((w) => !w.startsWith('-')), io });
+    if (argv.length === 1 && /^(version|--version|-[vV])$/.test(first)) return await version({ io });
     if (!first.startsWith('-') && !commandOf([first, second ?? ''])) throw unknown(first, argv);
     return await run(argv, io);
   } catch (thrown) {
@@ -114,6 +115,6 @@ function wrongCount(command: Command, got: readonly string[]): OpsError {
   const what =
     got.length < least
       ? `${command.name} needs ${command.usage.split(' ')[0]}`
-      : `${command.name} takes ${most || 'no'} name${most === 1 ? '' : 's'}, not ${got.length}`;
+      : `${command.name} takes ${most === 0 ? 'no names' : most === 1 ? 'one name' : `${most} names`}, not ${got.length}`;
   return new OpsError('validation', `deckhand ${what}.`, { hint: `Run: deckhand help ${command.name}` });
 }

@@ -28,7 +28,7 @@ export function welcome(w: Welcome, bold: (text: string) => string, dim: (text: 
   const http = { type: 'http', url: w.url, headers: { Authorization: `Bearer ${secret}` } };
   const [node = 'node', ...args] = w.stdio;
   const json = JSON.stringify({ mcpServers: { deckhand: http } }, null, 2);
-  const local = JSON.stringify({ command: node, args });
+  const local = JSON.stringify({ mcpServers: { deckhand: { command: node, args } } });
   return [
     `Deckhand ${w.version} on ${w.hostname} (${w.kind}): mode ${w.mode}, toolsets ${w.toolsets.join(', ')}`,
     '',
@@ -45,7 +45,7 @@ export function welcome(w: Welcome, bold: (text: string) => string, dim: (text: 
     dim('or started by the client itself:'),
     `  ${local}`,
     '',
-    bold('Another host, with no server on it'),
+    bold('Another host: Deckhand installed there, no server running'),
     '  claude mcp add HOST -- ssh HOST deckhand stdio',
     '',
     `More tokens: ${w.command} token add NAME --role viewer    What this host hides: ${w.command} doctor`,
