@@ -1,0 +1,132 @@
+/**
+ * Which call stands behind a JSON-RPC request: tools/call names it, a resource or a prompt is a call of the tool behind it.
+ * Both transports ask here before the SDK sees the message, so that a malformed call is answered in plain words and leaves its
+ * record, too: the SDK would refuse it first, and the door would never know. Who may call is the door's to say.
+ */
+import { OpsError } from '../core/errors.ts';
+import { nearest } from '../core/nearest.ts';
+import type { Catalog, PromptDef, ResourceDef } from '../core/tool.ts';
+
+export type Behind =
+  | { kind: 'call'; what: string; tool: string; args: unknown; resource?: ResourceDef; prompt?: PromptDef }
+  /** A call that cannot be made: no such resource or prompt, or parameters of the wrong shape. */
+  | { kind: 'bad'; what: string; error: OpsError }
+  /** Anything else: lists, discovery, notifications, methods we do not know. */
+  | { kind: 'other'; what: string };
+
+/** Bounds what a stranger can write into a record. */
+const MOST_WHAT = 160;
+
+export function behind(method: string, params: unknown, catalog: Catalog): Behind {
+  const p = isRecord(params) ? params : {};
+  const named = (value: unknown) => `${method} ${String(value)}`.slice(0, MOST_WHAT);
+  switch (method) {
+    case 'tools/call': {
+      const { name, arguments: args } = p;
+      if (typeof name !== 'string')
+        return bad(method, '`params.name` must be the name of a tool.', 'Take a name from tools/list.');
+      if (args !== undefined && !isRecord(args))
+        return bad(named(name), '`params.arguments` must be an object.', 'Send {} when the tool takes no arguments.');
+      return { kind: 'call', what: named(name), tool: name, args: args ?? {} };
+    }
+    case 'resources/read': {
+      const { uri } = p;
+      if (typeof uri !== 'string')
+        return bad(method, '`params.uri` must be the URI of a resource.', 'Take a URI from resources/list.');
+      const found = findResource(uri, catalog.resources);
+      if (found) return { kind: 'call', what: named(uri), tool: found.def.tool, args: found.args, resource: found.def };
+      return missing(
+        named(uri),
+        'resource',
+        uri,
+        catalog.resources.map((r) => r.uri),
+      );
+    }
+    case 'prompts/get': {
+      const { name } = p;
+      if (typeof name !== 'string')
+        return bad(method, '`params.name` must be the name of a prompt.', 'Take a name from prompts/list.');
+      const prompt = catalog.prompts.find((d) => d.name === name);
+      if (prompt) return { kind: 'call', what: named(name), tool: prompt.tool, args: prompt.args, prompt };
+      return missing(
+        named(name),
+        'prompt',
+        name,
+        catalog.prompts.map((d) => d.name),
+      );
+    }
+    default:
+      return { kind: 'other', what: method.slice(0, MOST_WHAT) };
+  }
+}
+
+export const isTemplate = (def: ResourceDef): boolean => def.uri.includes('{');
+
+function findResource(
+  uri: string,
+  defs: readonly ResourceDef[],
+): { def: ResourceDef; args: Record<string, unknown> } | null {
+  for (const def of defs) {
+    if (!isTemplate(def)) {
+      if (def.uri === uri) return { def, args: def.args };
+      continue;
+    }
+    const groups = pattern(def).exec(uri)?.groups;
+    if (!groups) continue;
+    try {
+      const named = Object.entries(groups).map(([k, v]) => [k, decodeURIComponent(v)]);
+      return { def, args: { ...def.args, ...Object.fromEntries(named) } };
+    } catch {
+      // A stray % in the URI: it names nothing.
+    }
+  }
+  return null;
+}
+
+const patterns = new WeakMap<ResourceDef, RegExp>();
+function pattern(def: ResourceDef): RegExp {
+  let p = patterns.get(def);
+  if (!p) {
+    const parts = def.uri.split(/\{(\w+)\}/);
+    // One group takes one path segment, so that a value never swallows its neighbours.
+    p = new RegExp(`^${parts.map((t, i) => (i % 2 ? `(?<${t}>[^/?#]{1,512})` : literal(t))).join('')}$`);
+    patterns.set(def, p);
+  }
+  return p;
+}
+
+const literal = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+function bad(what: string, message: string, hint: string): Behind {
+  return { kind: 'bad', what, error: new OpsError('validation', message, { hint }) };
+}
+
+function missing(what: string, kind: string, name: string, names: string[]): Behind {
+  const near = nearest(name, names, 5);
+  const error = new OpsError('not_found', `No ${kind} ${name.slice(0, 100)}.`, {
+    hint: `Take one from ${kind}s/list.`,
+    ...(near.length > 0 ? { candidates: near } : {}),
+  });
+  return { kind: 'bad', what, error };
+}
+
+/** What is wrong with a body or line as a JSON-RPC message; null when nothing is. */
+export function faultOf(message: unknown): OpsError | null {
+  if (Array.isArray(message))
+    return new OpsError('validation', 'JSON-RPC arrays are not served.', { hint: 'Send one message at a time.' });
+  const hint = 'Send {"jsonrpc":"2.0","id":1,"method":"tools/list"} or the like.';
+  if (!isRecord(message)) return new OpsError('validation', 'A JSON-RPC message is an object.', { hint });
+  const { jsonrpc, id, method, params } = message;
+  if (jsonrpc !== '2.0') return new OpsError('validation', '`jsonrpc` must be "2.0".', { hint });
+  if (id !== undefined && typeof id !== 'string' && !Number.isSafeInteger(id))
+    return new OpsError('validation', '`id` must be a string or an integer.', { hint });
+  if (typeof method === 'string')
+    return params === undefined || isRecord(params)
+      ? null
+      : new OpsError('validation', '`params` must be an object.', { hint });
+  if (method === undefined && id !== undefined && (isRecord(message.result) || isRecord(message.error))) return null;
+  return new OpsError('validation', '`method` must be a string.', { hint });
+}
+
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,0 +1,214 @@
+/**
+ * The HTTP face: routes, the order of what comes before them, listening and stopping. In this order: Host, Origin, rate of the address,
+ * then the route; /mcp asks for a token before it reads a body. Health answers to everybody who may knock and says nothing else.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Hono } from 'hono/tiny';
+import type { Log, Principal } from '../core/call.ts';
+import { OpsError } from '../core/errors.ts';
+import type { Door } from '../policy/ports.ts';
+import { createGate } from './gate.ts';
+import { newCallId } from './ids.ts';
+import { addressKey, createWindow } from './limits.ts';
+import type { ServerFacts } from './listing.ts';
+import { createMcpFactory } from './mcp.ts';
+import { createMcpRoute } from './mcp_http.ts';
+import { createNodeServer } from './node_server.ts';
+import { createRefusals, json, retryAfter, type Visit } from './refusals.ts';
+import { rpcError } from './results.ts';
+import { createSessions } from './sessions.ts';
+
+const DRAIN_MS = 10_000;
+
+export interface HttpSettings {
+  host: string;
+  port: number;
+  /** Under which clients reach us, where a proxy stands in front; without a final slash. */
+  url?: string | null;
+  allowedHosts: string[];
+  allowedOrigins: string[];
+  maxBodyBytes: number;
+  sessions: { enabled: boolean; max: number; idleMinutes: number };
+  connectionsPerAddress: number;
+  requestsPerMinutePerAddress: number;
+}
+
+export interface HttpOptions {
+  door: Door;
+  bearer(secret: string): Principal | null;
+  info: ServerFacts;
+  http: HttpSettings;
+  /** The loop turned and the sampler ticked. */
+  live(): boolean;
+  ready(): { ready: boolean; reasons: string[] };
+  log: Log;
+  newId?: () => string;
+  now?: () => number;
+  /** For tests. */
+  streamAfterMs?: number;
+  drainMs?: number;
+}
+
+type Env = { Bindings: { incoming?: IncomingMessage; outgoing?: ServerResponse }; Variables: { visit: Visit } };
+
+export interface HttpFace {
+  app: Hono<Env>;
+  /** Resolves when connections are accepted; `url` is what a client needs. */
+  listen(): Promise<{ url: string }>;
+  close(): Promise<void>;
+}
+
+const SECURITY_HEADERS = [
+  ['x-content-type-options', 'nosniff'],
+  ['cache-control', 'no-store'],
+  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
+  ['referrer-policy', 'no-referrer'],
+] as const;
+
+export function createHttp(o: HttpOptions): HttpFace {
+  const { door, info, log, http, newId = newCallId, now = Date.now, drainMs = DRAIN_MS } = o;
+  const perMinute = http.requestsPerMinutePerAddress;
+  const gate = createGate({ ...http, url: http.url ?? null });
+  const requests = createWindow({ perMinute, now });
+  const refusals = createRefusals({ door, newId, perMinute, now });
+  const factory = createMcpFactory({ door, caller: null, info, log, newId });
+  const { enabled, max, idleMinutes } = http.sessions;
+  const sessions = enabled ? createSessions({ factory, max, idleMs: idleMinutes * 60_000, now }) : null;
+  const mcp = createMcpRoute({
+    door,
+    factory,
+    sessions,
+    bearer: o.bearer,
+    refusals,
+    maxBodyBytes: http.maxBodyBytes,
+    newId,
+    now,
+    log,
+    ...(o.streamAfterMs === undefined ? {} : { streamAfterMs: o.streamAfterMs }),
+  });
+  let boundPort = http.port;
+  let closing = false;
+  const endpoint = () => `${http.url ?? `http://${printable(http.host)}:${boundPort}`}/mcp`;
+
+  const app = new Hono<Env>();
+
+  app.use(async (c, next) => {
+    const address = c.env?.incoming?.socket.remoteAddress;
+    const visit: Visit = { address, key: addressKey(address), recorded: false };
+    c.set('visit', visit);
+    const what = `${c.req.method} ${c.req.path}`.slice(0, 160);
+    const host = c.req.header('host') ?? new URL(c.req.url).host;
+    const origin = c.req.header('origin');
+    const stranger = gate.host(host) ?? gate.origin(origin, host);
+    if (stranger) {
+      c.res = secured(refusals.answer(visit, { status: 403, what, error: stranger, code: -32_000 }));
+      return;
+    }
+    const health = c.req.path === '/healthz' || c.req.path === '/readyz';
+    const taken = health ? null : requests.take(visit.key);
+    if (taken?.ok === false) {
+      const { retryAfterMs, first } = taken;
+      // The rest of a flood is answered and not recorded: the first refusal of the minute says it all.
+      if (!first) visit.recorded = true;
+      const error = new OpsError('limit', 'Too many requests from this address.', {
+        hint: 'Wait, or raise `http.requestsPerMinutePerAddress`.',
+        retryAfterMs,
+      });
+      c.res = secured(refusals.answer(visit, { status: 429, what, error, headers: retryAfter(retryAfterMs) }));
+      return;
+    }
+    if (closing) {
+      const error = new OpsError('unavailable', 'The server is stopping.', { hint: 'Call again in a moment.' });
+      c.res = secured(json(rpcError(null, error, newId()), 503, { connection: 'close', 'retry-after': '2' }));
+      return;
+    }
+    await next();
+    secured(c.res);
+    // A page of an allowed origin may also read the answer; without these two headers the allowance would be worth nothing.
+    if (origin !== undefined) {
+      c.res.headers.set('access-control-allow-origin', origin);
+      c.res.headers.set('access-control-expose-headers', 'mcp-session-id, www-authenticate, retry-after');
+      c.res.headers.append('vary', 'origin');
+    }
+  });
+
+  app.get('/healthz', () => (o.live() ? json({ live: true }, 200) : json({ live: false }, 503)));
+  app.get('/readyz', () => {
+    const state = o.ready();
+    return json(state, state.ready ? 200 : 503);
+  });
+  app.all('/sse', () => {
+    const error = new OpsError('not_found', 'HTTP+SSE of 2024 is not served.', {
+      hint: `Use Streamable HTTP at ${endpoint()}`,
+    });
+    return json({ ...rpcError(null, error, newId(), -32_000), url: endpoint() }, 410);
+  });
+  app.options('/mcp', (c) =>
+    c.req.header('origin') === undefined
+      ? mcp.fetch(c.req.raw, c.get('visit'))
+      : new Response(null, {
+          status: 204,
+          headers: {
+            'access-control-allow-methods': 'POST, GET, DELETE',
+            'access-control-allow-headers':
+              'authorization, content-type, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id',
+            'access-control-max-age': '600',
+          },
+        }),
+  );
+  app.all('/mcp', async (c) => {
+    const visit = c.get('visit');
+    const response = await mcp.fetch(c.req.raw, visit);
+    if (visit.lasting) node.lasting(c.env?.outgoing);
+    return response;
+  });
+  app.notFound((c) => {
+    const error = new OpsError('not_found', `Nothing is at ${c.req.path.slice(0, 100)}.`, {
+      hint: `MCP is at ${endpoint()}`,
+    });
+    return json(rpcError(null, error, newId(), -32_000), 404);
+  });
+  app.onError((thrown, c) => {
+    const callId = newId();
+    log.error({ call: callId, err: thrown }, 'http request failed inside');
+    const error = new OpsError('internal', 'Something failed inside the server.', {
+      hint: 'The server log has the cause under this call id.',
+    });
+    const visit = c.get('visit');
+    if (visit && !visit.recorded) refusals.record(visit, `${c.req.method} ${c.req.path}`.slice(0, 160), error);
+    return json(rpcError(null, error, callId), 500);
+  });
+
+  const node = createNodeServer({
+    fetch: app.fetch,
+    connectionsPerAddress: http.connectionsPerAddress,
+    refusals,
+    newId,
+  });
+  let closed: Promise<void> | null = null;
+  return {
+    app,
+    async listen() {
+      boundPort = (await node.listen(http)).port;
+      return { url: endpoint() };
+    },
+    close() {
+      closing = true;
+      closed ??= node.close(drainMs, async () => {
+        await sessions?.close();
+        await mcp.close();
+      });
+      return closed;
+    },
+  };
+}
+
+function secured(response: Response): Response {
+  const stream = response.headers.get('content-type')?.startsWith('text/event-stream');
+  for (const [name, value] of SECURITY_HEADERS)
+    if (!(stream && name === 'cache-control')) response.headers.set(name, value);
+  return response;
+}
+
+const printable = (host: string) =>
+  host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;

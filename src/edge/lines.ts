@@ -1,0 +1,215 @@
+/**
+ * One JSON-RPC message a line, in and out: the transport under the stdio face. Ours, because the SDK's drops a malformed line
+ * without an answer, ends the connection at an oversized one, aborts what is in flight when the input ends, and goes on
+ * reading from a client that has stopped reading. What messages mean is decided above.
+ */
+import type { Readable, Writable } from 'node:stream';
+import type { JSONRPCMessage, RequestId, Transport } from '@modelcontextprotocol/server';
+import { OpsError } from '../core/errors.ts';
+import { faultOf, isRecord } from './behind.ts';
+
+/** A request is arguments, never a payload. */
+export const MOST_FRAME_BYTES = 1024 * 1024;
+
+export interface LineHooks {
+  /** A line that is no message: what to answer. */
+  refuse(error: OpsError, code: number): JSONRPCMessage;
+  /** Asked before a request is delivered; an answer means that it is not. */
+  intercept(message: Request): JSONRPCMessage | null;
+  /** What is about to be answered. */
+  answered(id: RequestId, failed: boolean): void;
+  /** Nothing can be read or written any more. */
+  gone(): void;
+}
+
+export type Request = { id: RequestId; method: string; params?: unknown };
+
+export class LineTransport implements Transport {
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: (message: JSONRPCMessage) => void;
+  readonly #in: Readable;
+  readonly #out: Writable;
+  readonly #hooks: LineHooks;
+  #parts: Buffer[] = [];
+  #bytes = 0;
+  /** Inside a line that is too long: skipped to its end without being kept. */
+  #skipping = false;
+  #closed = false;
+  readonly #unanswered = new Set<RequestId>();
+  #drained: (() => void)[] = [];
+
+  readonly #print: (line: string) => boolean;
+
+  /** `print` writes to `stdout`, and is apart from it because `stdout.write` may by then lead elsewhere. */
+  constructor(stdin: Readable, stdout: Writable, print: (line: string) => boolean, hooks: LineHooks) {
+    this.#in = stdin;
+    this.#out = stdout;
+    this.#print = print;
+    this.#hooks = hooks;
+  }
+
+  async start(): Promise<void> {
+    this.#in.on('data', this.#onData);
+    this.#in.once('end', this.#onEnd);
+    this.#in.once('close', this.#onGone);
+    this.#in.on('error', this.#onGone);
+    this.#out.on('error', this.#onWriteError);
+    if (this.#in.readableEnded || this.#in.destroyed) setImmediate(this.#onGone);
+  }
+
+  /** No more messages come in; what is under way may still be answered. */
+  stopReading(): void {
+    this.#in.off('data', this.#onData);
+    this.#in.pause();
+  }
+
+  /** Resolves when every request has its answer, or after `ms`. */
+  async drained(ms: number): Promise<void> {
+    if (this.#unanswered.size === 0 || this.#closed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#drained.push(resolve);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  async send(message: JSONRPCMessage): Promise<void> {
+    if (this.#closed) return;
+    // A result, or an error: the answer to a request. Ours to questions (never asked) and notifications have no such key.
+    if (isAnswer(message)) {
+      this.#hooks.answered(message.id, 'error' in message);
+      this.#settle(message.id);
+    }
+    this.#write(message);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.stopReading();
+    this.#in.off('end', this.#onEnd);
+    this.#in.off('close', this.#onGone);
+    this.#parts = [];
+    this.#unanswered.clear();
+    this.#release();
+    // The error listeners stay: a write that fails after the end must not become an uncaught exception.
+    if (this.#out.writableLength > 0 && !this.#out.destroyed) await this.#flushed();
+    this.onclose?.();
+  }
+
+  /** Waits until the last answer has left, but not for a client that no longer reads. */
+  #flushed(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, 1_000);
+    this.#out.once('drain', resolve);
+    this.#out.once('close', resolve);
+    return promise.finally(() => clearTimeout(timer));
+  }
+
+  #write(message: JSONRPCMessage): void {
+    if (this.#closed || this.#out.destroyed) return;
+    if (this.#print(`${JSON.stringify(message)}\n`)) return;
+    // A client that does not read gets nothing more to answer: otherwise its answers would pile up here.
+    if (this.#in.isPaused()) return;
+    this.#in.pause();
+    this.#out.once('drain', () => {
+      if (!this.#closed) this.#in.resume();
+    });
+  }
+
+  readonly #onEnd = () => {
+    // `printf '{…}' | deckhand stdio` sends no last newline, and means it.
+    if (this.#bytes > 0) this.#endLine();
+    this.#hooks.gone();
+  };
+  readonly #onGone = () => this.#hooks.gone();
+  readonly #onWriteError = () => {
+    // EPIPE and its kin: nobody is there to be told.
+    this.#unanswered.clear();
+    this.#release();
+    this.#hooks.gone();
+  };
+
+  readonly #onData = (chunk: Buffer | string) => {
+    let rest = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    for (;;) {
+      const end = rest.indexOf(10);
+      if (end === -1) break;
+      this.#take(rest.subarray(0, end));
+      this.#endLine();
+      rest = rest.subarray(end + 1);
+      if (this.#closed) return;
+    }
+    if (rest.length > 0) this.#take(rest);
+  };
+
+  #take(bytes: Buffer): void {
+    if (this.#skipping) return;
+    this.#bytes += bytes.length;
+    if (this.#bytes > MOST_FRAME_BYTES) {
+      this.#skipping = true;
+      this.#parts = [];
+    } else this.#parts.push(bytes);
+  }
+
+  #endLine(): void {
+    const tooLong = this.#skipping;
+    const line = this.#parts.length === 1 ? this.#parts[0]?.toString() : Buffer.concat(this.#parts).toString();
+    this.#parts = [];
+    this.#bytes = 0;
+    this.#skipping = false;
+    if (tooLong) {
+      const error = new OpsError('limit', `A message is longer than ${MOST_FRAME_BYTES} bytes.`, {
+        hint: 'Send less at once.',
+      });
+      this.#write(this.#hooks.refuse(error, -32_600));
+    } else if (line?.trim()) this.#message(line);
+  }
+
+  #message(line: string): void {
+    let message: unknown;
+    try {
+      message = JSON.parse(line);
+    } catch {
+      const error = new OpsError('validation', 'Not JSON.', { hint: 'Each line is one JSON-RPC 2.0 message.' });
+      this.#write(this.#hooks.refuse(error, -32_700));
+      return;
+    }
+    const fault = faultOf(message);
+    if (fault) {
+      this.#write(this.#hooks.refuse(fault, -32_600));
+      return;
+    }
+    const m = message as JSONRPCMessage & Partial<Request>;
+    if (typeof m.method === 'string' && m.id !== undefined) {
+      const answer = this.#hooks.intercept(m as Request);
+      if (answer) {
+        this.#write(answer);
+        return;
+      }
+      // A subscription is answered when it ends: nobody waits for that.
+      if (m.method !== 'subscriptions/listen') this.#unanswered.add(m.id);
+    } else if (m.method === 'notifications/cancelled' && isRecord(m.params)) {
+      // The SDK answers nothing to what was cancelled.
+      this.#settle(m.params.requestId as RequestId);
+    }
+    try {
+      this.onmessage?.(m);
+    } catch (thrown) {
+      this.onerror?.(thrown as Error);
+    }
+  }
+
+  #settle(id: RequestId): void {
+    if (this.#unanswered.delete(id) && this.#unanswered.size === 0) this.#release();
+  }
+
+  #release(): void {
+    for (const resolve of this.#drained.splice(0)) resolve();
+  }
+}
+
+function isAnswer(message: JSONRPCMessage): message is JSONRPCMessage & { id: RequestId } {
+  return ('result' in message || 'error' in message) && message.id !== undefined;
+}

@@ -1,0 +1,242 @@
+/**
+ * One request to /mcp, once its Host, Origin and rate have passed: token, narrowing, body, then the SDK. What the door would refuse
+ * for want of a right or by its rate is answered as HTTP says (401, 403, 429), with the record that the door itself makes;
+ * everything the SDK serves is answered by the SDK. No rule lives here: `door.check` and `door.run` decide.
+ */
+import { createMcpHandler, PROTOCOL_VERSION_META_KEY } from '@modelcontextprotocol/server';
+import type { Call, Log, Principal } from '../core/call.ts';
+import { OpsError } from '../core/errors.ts';
+import { holds, type Scope } from '../core/scopes.ts';
+import type { Tool } from '../core/tool.ts';
+import type { Door } from '../policy/ports.ts';
+import { type Behind, behind, isRecord } from './behind.ts';
+import { type Message, readBody } from './body.ts';
+import { bearerOf, narrowOf } from './gate.ts';
+import { type Caller, type McpFactory, withCaller } from './mcp.ts';
+import { insufficientScope, json, type Refusals, retryAfter, unauthorised, type Visit } from './refusals.ts';
+import { rpcError, toContents, toMessages, toResult } from './results.ts';
+import type { Sessions } from './sessions.ts';
+import { jsonWhenSingle, KEEP_ALIVE_MS, streamWhenSlow } from './streams.ts';
+
+/** Enough for every client of one host; each holds a connection, and those are bounded by address already. */
+const MOST_SUBSCRIPTIONS = 64;
+
+export interface McpRoute {
+  fetch(request: Request, visit: Visit): Promise<Response>;
+  /** Ends subscriptions and what is still under way. */
+  close(): Promise<void>;
+}
+
+export interface McpRouteOptions {
+  door: Door;
+  factory: McpFactory;
+  /** Null: 2025-era clients are served request by request. */
+  sessions: Sessions | null;
+  bearer(secret: string): Principal | null;
+  refusals: Refusals;
+  maxBodyBytes: number;
+  newId(): string;
+  now(): number;
+  log: Log;
+  /** For tests: how long an answer may take before it becomes a stream. */
+  streamAfterMs?: number;
+}
+
+type CallBehind = Extract<Behind, { kind: 'call' }>;
+
+export function createMcpRoute(o: McpRouteOptions): McpRoute {
+  const { door, refusals, sessions } = o;
+  const handler = createMcpHandler(o.factory, {
+    legacy: 'stateless',
+    maxSubscriptions: MOST_SUBSCRIPTIONS,
+    keepAliveMs: KEEP_ALIVE_MS,
+    onerror: (err) => o.log.debug({ err }, 'mcp http'),
+  });
+  const allow = sessions ? 'GET, POST, DELETE' : 'POST';
+
+  async function fetch(request: Request, visit: Visit): Promise<Response> {
+    const { method, headers } = request;
+    const sessionId = sessions ? headers.get('mcp-session-id') : null;
+    const bySession = (method === 'GET' || method === 'DELETE') && sessionId !== null;
+    if (method !== 'POST' && !bySession) {
+      const error = new OpsError('validation', `${method} is not served here.`, {
+        hint: 'POST one JSON-RPC message; a GET or DELETE needs the Mcp-Session-Id of a 2025-era session.',
+      });
+      return json(rpcError(null, error, o.newId(), -32_000), 405, { allow });
+    }
+    const what = `${method} /mcp`;
+    const secret = bearerOf(headers.get('authorization'));
+    const principal = secret ? o.bearer(secret) : null;
+    if (!principal)
+      return refusals.answer(visit, { status: 401, what, code: -32_000, ...unauthorised(secret !== undefined) });
+    visit.principal = principal;
+    const narrow = narrowOf(request.url);
+    if (narrow instanceof OpsError) return refusals.answer(visit, { status: 400, what, error: narrow });
+    const caller: Caller = {
+      face: 'mcp-http',
+      principal,
+      address: visit.address,
+      narrow,
+      recorded() {
+        visit.recorded = true;
+      },
+    };
+    if (bySession) return inSession(request, visit, caller, sessionId, undefined, what);
+
+    const body = await readBody(request, o.maxBodyBytes);
+    if (!body.ok) {
+      const close: Record<string, string> = body.status === 413 ? { connection: 'close' } : {};
+      return refusals.answer(visit, { ...body, what, headers: close });
+    }
+    return post(request, visit, caller, body.message, sessionId);
+  }
+
+  async function post(
+    request: Request,
+    visit: Visit,
+    caller: Caller,
+    message: Message,
+    sessionId: string | null,
+  ): Promise<Response> {
+    const { id, method, params } = message;
+    const isRequest = method !== undefined && id !== undefined;
+    const target = isRequest ? behind(method, params, door.catalog) : null;
+    if (target?.kind === 'bad')
+      return refusals.answer(visit, { status: 200, what: target.what, error: target.error, id });
+    if (target?.kind === 'call') {
+      const refused = await ahead(request, visit, caller, message, target);
+      if (refused) return refused;
+    }
+    if (method === 'subscriptions/listen') visit.lasting = true;
+    const what = target?.what ?? (method ?? 'a response').slice(0, 160);
+    const legacy = !isModern(message, request.headers.get('mcp-protocol-version'));
+    if (legacy && sessions) {
+      if (sessionId !== null) return inSession(request, visit, caller, sessionId, message, what);
+      if (method === 'initialize') {
+        const open = await sessions.open(caller.principal?.id ?? '');
+        return finish(
+          open(request, { parsedBody: message, authInfo: withCaller(caller) }),
+          request,
+          message,
+          visit,
+          what,
+          legacy,
+        );
+      }
+    }
+    const answer = handler.fetch(request, { parsedBody: message, authInfo: withCaller(caller) });
+    return finish(answer, request, message, visit, what, legacy);
+  }
+
+  async function inSession(
+    request: Request,
+    visit: Visit,
+    caller: Caller,
+    sessionId: string,
+    message: Message | undefined,
+    what: string,
+  ): Promise<Response> {
+    const handle = sessions?.find(sessionId, caller.principal?.id ?? '');
+    if (!handle) {
+      const error = new OpsError('not_found', 'Session not found.', {
+        hint: 'It ended: send `initialize` for a new one.',
+      });
+      return refusals.answer(visit, { status: 404, what, error, id: message?.id, code: -32_001 });
+    }
+    if (request.method === 'GET') visit.lasting = true;
+    const options = { authInfo: withCaller(caller), ...(message ? { parsedBody: message } : {}) };
+    return finish(handle(request, options), request, message, visit, what, true);
+  }
+
+  /** JSON or a stream; and a record for what the SDK refused before it was a call. */
+  async function finish(
+    work: Promise<Response>,
+    request: Request,
+    message: Message | undefined,
+    visit: Visit,
+    what: string,
+    legacy: boolean,
+  ): Promise<Response> {
+    let answer = work;
+    if (message !== undefined) {
+      const wants =
+        isRecord(message.params) && isRecord(message.params._meta) && message.params._meta.progressToken !== undefined;
+      if (legacy && !wants) answer = answer.then(jsonWhenSingle);
+      if (streams(request)) answer = streamWhenSlow(answer, o.streamAfterMs);
+    }
+    const response = await answer;
+    if (response.status >= 400 && !visit.recorded)
+      refusals.record(visit, what, new OpsError('validation', `Refused by the protocol with ${response.status}.`));
+    return response;
+  }
+
+  /** The 401, 403 or 429 that this call would meet at the door; the door refuses it for the record. Null: it may go on. */
+  async function ahead(
+    request: Request,
+    visit: Visit,
+    caller: Caller,
+    message: Message,
+    target: CallBehind,
+  ): Promise<Response | null> {
+    const call: Call = {
+      id: o.newId(),
+      face: 'mcp-http',
+      tool: target.tool,
+      args: target.args,
+      principal: caller.principal,
+      signal: request.signal,
+      ...(caller.address === undefined ? {} : { address: caller.address }),
+      ...(caller.narrow === undefined ? {} : { narrow: caller.narrow }),
+    };
+    const tool = door.catalog.tools.find((t) => t.name === target.tool);
+    const refusal = httpRefusal(door.check(call), tool, call, o.now());
+    if (!refusal) return null;
+    const outcome = await door.run(call);
+    visit.recorded = true;
+    if (outcome.status === 'failed')
+      return json(rpcError(message.id, outcome.error, call.id), refusal.status, refusal.headers(outcome.error));
+    // A token bucket may have been refilled, or a scope granted, between the question and the call: then it was answered.
+    const result = target.resource
+      ? toContents(String((message.params as { uri?: unknown }).uri), outcome, call.id)
+      : target.prompt
+        ? toMessages(target.prompt, outcome, call.id)
+        : toResult(outcome, call.id);
+    return json({ jsonrpc: '2.0', id: message.id, result: { resultType: 'complete', ...result } }, 200);
+  }
+
+  return { fetch, close: () => handler.close() };
+}
+
+interface HttpRefusal {
+  status: 401 | 403 | 429;
+  headers(error: OpsError): Record<string, string>;
+}
+
+/** Which refusals HTTP has words for. A mode that forbids changes is none of them: no other token would help. */
+function httpRefusal(error: OpsError | null, tool: Tool | undefined, call: Call, now: number): HttpRefusal | null {
+  if (error?.code === 'limit') return { status: 429, headers: (e) => retryAfter(e.details.retryAfterMs) };
+  if (error && error.code !== 'permission') return null;
+  const { principal } = call;
+  if (!principal?.valid() || (principal.expiresAtMs !== null && principal.expiresAtMs <= now))
+    return { status: 401, headers: () => unauthorised(true).headers };
+  const needed = tool ? scopesOf(tool, call.args) : [];
+  if (needed.every((s) => holds(principal.scopes, s))) return null;
+  return { status: 403, headers: () => insufficientScope(needed) };
+}
+
+/** All scopes of this very call, so that one step-up is enough: the least one, and what its arguments need where they are valid. */
+function scopesOf(tool: Tool, args: unknown): Scope[] {
+  const parsed = tool.scopes.of ? tool.input.safeParse(args) : undefined;
+  return [...new Set([tool.scopes.least, ...(parsed?.success ? (tool.scopes.of?.(parsed.data) ?? []) : [])])];
+}
+
+function isModern({ params }: Message, header: string | null): boolean {
+  if (header !== null && header.trim() >= '2026') return true;
+  return isRecord(params) && isRecord(params._meta) && PROTOCOL_VERSION_META_KEY in params._meta;
+}
+
+/** A client that cannot read a stream waits for its JSON. */
+function streams(request: Request): boolean {
+  const accept = request.headers.get('accept');
+  return accept !== null && /text\/event-stream|\*\/\*/.test(accept);
+}

@@ -1,0 +1,90 @@
+/**
+ * Answers of the HTTP face to requests that never become a call, and their records: one each, but a flood of them from one address
+ * is put on record once a minute, because otherwise whoever can knock could wash the audit away. Bodies are JSON-RPC errors with the
+ * next step in them; none says more about the server than the caller needs.
+ */
+import type { Principal } from '../core/call.ts';
+import { OpsError } from '../core/errors.ts';
+import type { Scope } from '../core/scopes.ts';
+import type { Door } from '../policy/ports.ts';
+import { createWindow } from './limits.ts';
+import { rpcCode, rpcError } from './results.ts';
+
+/** One HTTP request, as far as it has come. */
+export interface Visit {
+  address: string | undefined;
+  /** The address as limits count it. */
+  key: string;
+  principal?: Principal;
+  /** It has its audit record. */
+  recorded: boolean;
+  /** Its answer is a stream that the client holds open. */
+  lasting?: boolean;
+}
+
+export interface Refusal {
+  status: number;
+  error: OpsError;
+  /** What was asked for: a method and a name, or a method and a path. */
+  what: string;
+  /** The JSON-RPC id to answer to, where one was read. */
+  id?: unknown;
+  code?: number;
+  headers?: Record<string, string>;
+}
+
+export interface Refusals {
+  record(visit: Visit, what: string, error: OpsError): string;
+  answer(visit: Visit, refusal: Refusal): Response;
+}
+
+export function createRefusals(o: { door: Door; newId(): string; perMinute: number; now(): number }): Refusals {
+  const window = createWindow(o);
+  function record(visit: Visit, what: string, error: OpsError): string {
+    const id = o.newId();
+    if (visit.recorded) return id;
+    visit.recorded = true;
+    const taken = window.take(visit.key);
+    const { address, principal } = visit;
+    if (taken.ok) o.door.refused({ id, face: 'mcp-http', principal, address, what, reason: error });
+    else if (taken.first) {
+      const reason = new OpsError('limit', 'More refusals of this address are not recorded before the next minute.');
+      o.door.refused({ id, face: 'mcp-http', principal, address, what, reason });
+    }
+    return id;
+  }
+  return {
+    record,
+    answer(visit, { status, error, what, id, code, headers }) {
+      const callId = record(visit, what, error);
+      return json(rpcError(id, error, callId, code ?? rpcCode(error)), status, headers);
+    },
+  };
+}
+
+export function json(body: unknown, status: number, headers: Record<string, string> = {}): Response {
+  return new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json', ...headers } });
+}
+
+const REALM = 'Bearer realm="deckhand"';
+
+/** `error` only when a token was sent (RFC 6750); no `resource_metadata`, because there is no authorization server to name. */
+export function unauthorised(sent: boolean): { error: OpsError; headers: Record<string, string> } {
+  const error = new OpsError(
+    'permission',
+    sent ? 'The token is unknown, expired or revoked.' : 'A bearer token is needed.',
+    {
+      hint: 'On the host, `deckhand token add NAME --role viewer` makes one; send it as `Authorization: Bearer TOKEN`.',
+    },
+  );
+  const challenge = sent ? `${REALM}, error="invalid_token", error_description="${error.message}"` : REALM;
+  return { error, headers: { 'www-authenticate': challenge } };
+}
+
+export const insufficientScope = (scopes: readonly Scope[]): Record<string, string> => ({
+  'www-authenticate': `${REALM}, error="insufficient_scope", scope="${scopes.join(' ')}"`,
+});
+
+export const retryAfter = (ms: number | undefined): Record<string, string> => ({
+  'retry-after': String(Math.max(1, Math.ceil((ms ?? 1_000) / 1_000))),
+});
