@@ -63,14 +63,18 @@ export function verifyAudit(dir: string, key: Uint8Array): Verdict {
   for (const f of faults) say(INDEX, f.line, f.seq, f.what);
 
   let records = 0;
+  /** Written, and not in the index when that was read. */
+  const strangers: string[] = [];
   const open: string[] = [];
   for (const name of present.sort()) {
+    let k = known.get(name);
+    // Begun between the two readings: it is in the index by now, or soon (see strangers).
+    if (!k && SEGMENT.test(name)) k = readIndex().known.get(name);
     const text = textOf(name);
     if (text === null) continue;
-    const k = SEGMENT.test(name) ? known.get(name) : undefined;
     if (!k) {
       // Empty: its process died, or is, between making the file and saying so.
-      if (text !== '') say(name, null, null, 'is not in the index');
+      if (text !== '') strangers.push(name);
       continue;
     }
     const marks = new Map(k.marks);
@@ -92,9 +96,10 @@ export function verifyAudit(dir: string, key: Uint8Array): Verdict {
   }
 
   const gone = [...known].filter(([name, k]) => !k.pruned && !present.includes(name));
-  if (gone.length > 0) {
+  if (gone.length + strangers.length > 0) {
     // A process may have begun one, or removed an old one, since the folder was read.
     const now = { present: new Set(readdirSync(dir)), known: readIndex().known };
+    for (const name of strangers) if (!now.known.has(name)) say(name, null, null, 'is not in the index');
     for (const [name, k] of gone)
       if (!now.present.has(name) && !now.known.get(name)?.pruned)
         say(name, null, null, k.foundAt?.missing ? 'was missing when its process was found dead' : 'was removed');
