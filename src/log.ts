@@ -2,7 +2,7 @@
  * The log: pino, to stderr, and the only file that knows pino. Decides what a line looks like and that writing one never throws,
  * never waits for a reader and never touches stdout, which belongs to the protocol. What is worth a line is decided by the callers.
  */
-import { constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { fstatSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { Logger } from 'pino';
 import type { Log } from './core/call.ts';
@@ -245,12 +245,10 @@ export function stderrSink(fd = nonBlockingStderr()): Sink {
 function nonBlockingStderr(): number {
   try {
     const stat = fstatSync(2);
-    // A pipe opened anew has flags of its own; the shared ones of fd 2 (a shell's other commands use them too) stay as they are.
-    if (stat.isFIFO()) return openSync('/proc/self/fd/2', constants.O_WRONLY | constants.O_NONBLOCK);
-    // A socket cannot be opened anew; Node makes it non-blocking when its stream is first asked for.
-    if (stat.isSocket()) void process.stderr.writable;
+    // Node makes a pipe or socket non-blocking when its stream is first asked for, and has no other way to do it.
+    if (stat.isFIFO() || stat.isSocket()) void process.stderr.writable;
   } catch {
-    // Closed, or no /proc: fd 2 as it is.
+    // Closed: each write will say so.
   }
   return 2;
 }
