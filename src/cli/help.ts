@@ -3,7 +3,7 @@ import { CODES, OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { COMMANDS, type Command, commandOf, groupOf, type Option, type Run } from './commands.ts';
 import { EXIT_PENDING } from './failure.ts';
-import { table, wrap } from './table.ts';
+import { pairs, wrap } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { VERSION } from './version.ts';
 
@@ -24,9 +24,9 @@ export function usage(width: number): string {
     '',
     'Usage: deckhand COMMAND [FLAGS]',
     '',
-    table(
+    pairs(
       COMMANDS.map((c) => [`${c.name} ${c.usage}`.trim(), c.summary]),
-      { width, indent: 2, wrap: true },
+      width,
     ),
     '',
     'Flags, before a tool’s name:',
@@ -57,9 +57,9 @@ export function usageOf(command: Command, width: number): string {
 }
 
 const options = (list: readonly Option[], width: number) =>
-  table(
+  pairs(
     list.map((o) => [`--${o.name}${o.value ? ` ${o.value}` : ''}`, o.text]),
-    { width, indent: 2, wrap: true },
+    width,
   );
 
 export async function help({ positionals, io }: Pick<Run, 'positionals' | 'io'>): Promise<number> {

@@ -5,8 +5,7 @@
 import type { App } from '../app.ts';
 import { environment } from '../config/env.ts';
 import { DEFAULT_FILE, type Loaded } from '../config/load.ts';
-import { OpsError } from '../core/errors.ts';
-import { serveHttp } from '../edge/http.ts';
+import { createHttp } from '../edge/http.ts';
 import { FIRST_TOKEN, type Run } from './commands.ts';
 import { type Launched, launched } from './launched.ts';
 import type { Terminal } from './terminal.ts';
@@ -15,20 +14,22 @@ import { sameSettings, type Welcome, welcome } from './welcome.ts';
 export async function run({ io, signal, load, open }: Run): Promise<number> {
   const loaded = await load();
   const app = await open('serve');
+  const { config, door, info, log, principals, live, ready } = app;
+  const { allowedHosts, allowedOrigins } = config.http;
+  const http = { ...config.http, allowedHosts: [...allowedHosts], allowedOrigins: [...allowedOrigins] };
+  const face = createHttp({ door, info, log, http, live, ready, bearer: principals.bearer });
   try {
-    const face = await serveHttp(app).catch((thrown: unknown) => {
-      throw cannotListen(thrown, loaded.config.http);
-    });
-    const how = launched(environment(), io.outTty);
-    say(io, app, { loaded, url: face.url, how });
-    app.log.info({ url: face.url, mode: app.config.mode, toolsets: app.config.toolsets }, 'listening');
+    const { url } = await face.listen();
+    greet(io, app, { loaded, url, how: launched(environment(), io.outTty) });
+    log.info({ url, mode: config.mode, toolsets: config.toolsets }, 'listening');
     await aborted(signal);
-    app.log.info({ signal: String(signal.reason) }, 'stopping: calls under way may end');
-    await face.close();
-    return 0;
+    log.info({ signal: String(signal.reason) }, 'stopping; what is under way may end');
   } finally {
+    await face.close();
     await app.close();
   }
+  // Asked to stop, it stopped in good order.
+  return 0;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -38,7 +39,7 @@ function aborted(signal: AbortSignal): Promise<void> {
   return promise;
 }
 
-function say(io: Terminal, app: App, { loaded, url, how }: { loaded: Loaded; url: string; how: Launched }): void {
+function greet(io: Terminal, app: App, { loaded, url, how }: { loaded: Loaded; url: string; how: Launched }): void {
   const count = app.tokens.list().length;
   const token: Welcome['token'] =
     count > 0 || how.kept !== null
@@ -60,25 +61,4 @@ function say(io: Terminal, app: App, { loaded, url, how }: { loaded: Loaded; url
       (t) => io.paint('dim', t),
     ),
   );
-}
-
-function cannotListen(thrown: unknown, { host, port }: { host: string; port: number }): unknown {
-  const code = (thrown as NodeJS.ErrnoException).code;
-  const told = { cause: thrown };
-  if (code === 'EADDRINUSE')
-    return new OpsError('conflict', `Port ${port} on ${host} is taken.`, {
-      hint: `See who has it: ss -ltnp 'sport = :${port}'. Or take another: --http-port ${port === 65_535 ? 7070 : port + 1}`,
-      ...told,
-    });
-  if (code === 'EACCES')
-    return new OpsError('permission', `This user may not listen on port ${port}.`, {
-      hint: 'Take one from 1024 on: --http-port 7070',
-      ...told,
-    });
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EINVAL')
-    return new OpsError('validation', `${host} is no address of this host.`, {
-      hint: 'See: ip -brief address. For this host alone: --http-host 127.0.0.1',
-      ...told,
-    });
-  return thrown;
 }

@@ -1,14 +1,7 @@
-/** Columns for people: padded to the widest cell, the last one wrapped or clipped to the terminal. Pure. */
+/** Help in two columns, and text in lines no longer than the terminal. Tables of data are core/table.ts's. Pure. */
 
-/** Characters as a terminal counts them, roughly: no wide ones stand in our tables. */
+/** Characters as a terminal counts them: our own words hold no wide ones. */
 const length = (text: string) => [...text].length;
-
-export const pad = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - length(text)));
-
-export function clip(text: string, width: number): string {
-  const characters = [...text];
-  return characters.length <= width ? text : `${characters.slice(0, Math.max(0, width - 1)).join('')}…`;
-}
 
 /** At blanks; a word longer than a line stays whole, because a cut path or command is of no use. */
 export function wrap(text: string, width: number): string[] {
@@ -26,34 +19,18 @@ export function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-export interface Columns {
-  heads?: string[];
-  width: number;
-  indent?: number;
-  /** The last column goes on in further lines instead of being clipped. */
-  wrap?: boolean;
-  /** Colour of a cell; it is applied after padding, so that it does not count. */
-  paint?(text: string, row: number, column: number): string;
-}
+const INDENT = '  ';
+const LEAST_ROOM = 30;
 
-export function table(rows: readonly (readonly string[])[], o: Columns): string {
-  const all = o.heads ? [o.heads, ...rows] : rows;
-  const columns = Math.max(0, ...all.map((r) => r.length));
-  const widths = Array.from({ length: columns }, (_, c) => Math.max(...all.map((r) => length(r[c] ?? ''))));
-  const indent = ' '.repeat(o.indent ?? 0);
-  const before = widths.slice(0, -1).reduce((sum, w) => sum + w + 2, indent.length);
-  // Too narrow for the last column beside the others: then it is not squeezed, the terminal wraps it.
-  const room = o.width - before >= 20 ? o.width - before : Number.POSITIVE_INFINITY;
-  const lines: string[] = [];
-  all.forEach((cells, index) => {
-    const row = o.heads ? index - 1 : index;
-    const last = cells[columns - 1] ?? '';
-    const parts = o.wrap ? wrap(last, room) : [clip(last, room)];
-    const paint = (text: string, column: number) => (o.paint ? o.paint(text, row, column) : text);
-    parts.forEach((part, n) => {
-      const left = widths.slice(0, -1).map((w, c) => paint(pad(n === 0 ? (cells[c] ?? '') : '', w), c));
-      lines.push((indent + [...left, paint(part, columns - 1)].join('  ')).trimEnd());
-    });
+/** What is explained, and its words; these go on below one another. */
+export function pairs(rows: readonly (readonly [string, string])[], width: number): string {
+  const left = Math.max(0, ...rows.map(([what]) => length(what)));
+  const room = width - INDENT.length - left - 2;
+  const lines = rows.flatMap(([what, words]) => {
+    // Too narrow for two columns: the words stand below, indented.
+    if (room < LEAST_ROOM)
+      return [INDENT + what, ...wrap(words, Math.max(LEAST_ROOM, width - 6)).map((l) => `${INDENT}    ${l}`)];
+    return wrap(words, room).map((l, n) => `${INDENT}${n === 0 ? what.padEnd(left) : ' '.repeat(left)}  ${l}`);
   });
-  return lines.join('\n');
+  return lines.map((l) => l.trimEnd()).join('\n');
 }

@@ -8,8 +8,9 @@ import type { Flags } from '../config/flags.ts';
 import { OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { ROLES, type Role, SCOPES, type Scope } from '../core/scopes.ts';
+import { table } from '../core/table.ts';
 import type { Run } from './commands.ts';
-import { table } from './table.ts';
+import { viewOf } from './terminal.ts';
 
 export async function add({ own, positionals, io, open }: Run): Promise<number> {
   const name = positionals[0] as string;
@@ -71,14 +72,10 @@ function listed(tokens: Records, io: Run['io'], now: number): string {
     t.name,
     [t.role, ...t.extra].join(' + '),
     time(t.createdAtMs).slice(0, 10),
-    t.expiresAtMs === null ? 'never' : t.expiresAtMs <= now ? 'expired' : time(t.expiresAtMs),
+    t.expiresAtMs === null ? 'never' : t.expiresAtMs <= now ? io.paint('warn', 'expired') : time(t.expiresAtMs),
   ]);
-  return table(rows, {
-    heads: ['NAME', 'RIGHTS', 'MADE', 'EXPIRES'],
-    width: io.width,
-    paint: (text, row) =>
-      row < 0 ? io.paint('bold', text) : text.startsWith('expired') ? io.paint('warn', text) : text,
-  });
+  const heads = ['NAME', 'RIGHTS', 'MADE', 'EXPIRES'].map((head) => ({ head }));
+  return table(heads, rows, viewOf(io, now));
 }
 
 const time = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');

@@ -1,11 +1,12 @@
 /** `deckhand tools`: what can be called here, as the door shows it to this person, and what one tool takes. */
 import { OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
+import { table } from '../core/table.ts';
 import { type Tool, worstRisk } from '../core/tool.ts';
 import { schemaOf } from './arguments.ts';
 import type { Run } from './commands.ts';
-import { table } from './table.ts';
-import type { Terminal } from './terminal.ts';
+import { pairs, wrap } from './table.ts';
+import { type Terminal, viewOf } from './terminal.ts';
 
 export async function run({ own, positionals, io, open }: Run): Promise<number> {
   const app = await open('cli');
@@ -44,13 +45,17 @@ function notHere(name: string, visible: readonly Tool[], all: readonly Tool[]): 
 function list(tools: readonly Tool[], io: Terminal): string {
   if (tools.length === 0)
     return 'No tool is available here: see toolsets, tools.allow and cli.role in `deckhand config`.';
-  const rows = tools.map((t) => [t.name, t.toolset, worstRisk(t), whatFor(t)]);
-  const paint = (text: string, row: number, column: number) => {
-    if (row < 0) return io.paint('bold', text);
-    if (column === 2) return io.paint(/change/.test(text) ? 'warn' : /destroy/.test(text) ? 'bad' : 'dim', text);
-    return column === 1 ? io.paint('dim', text) : text;
+  const view = viewOf(io, Date.now());
+  const risk = (t: Tool) => {
+    const worst = worstRisk(t);
+    return worst === 'change' ? view.paint('warn', worst) : worst === 'destroy' ? view.paint('bad', worst) : worst;
   };
-  return table(rows, { heads: ['TOOL', 'TOOLSET', 'RISK', 'WHAT FOR'], width: io.width, paint });
+  const heads = ['TOOL', 'TOOLSET', 'RISK', 'WHAT FOR'].map((head) => ({ head }));
+  return table(
+    heads,
+    tools.map((t) => [t.name, t.toolset, risk(t), whatFor(t)]),
+    view,
+  );
 }
 
 /** The first sentence of the description. */
@@ -59,20 +64,18 @@ const whatFor = (t: Tool) => /^.*?[.?!](?=\s|$)/s.exec(t.description)?.[0] ?? t.
 export function toolHelp(tool: Tool, io: Terminal): string {
   const width = Math.min(io.width, 100);
   const { properties = {}, required = [] } = schemaOf(tool);
-  const rows = Object.entries(properties).map(([name, schema]) => [
+  const rows = Object.entries(properties).map(([name, schema]): [string, string] => [
     `--${name} ${placeholder(schema)}`.trim(),
     [required.includes(name) ? 'Required.' : '', meaning(schema)].filter(Boolean).join(' '),
   ]);
   return [
     `${io.paint('bold', tool.name)}  ${io.paint('dim', `${tool.toolset}, ${worstRisk(tool)}`)}`,
-    ...wrapped(tool.description, width),
+    ...wrap(tool.description, width),
     '',
     rows.length ? `Usage: deckhand call ${tool.name} [--KEY VALUE …]` : `Usage: deckhand call ${tool.name}`,
-    ...(rows.length ? ['', table(rows, { width, indent: 2, wrap: true })] : []),
+    ...(rows.length ? ['', pairs(rows, width)] : []),
   ].join('\n');
 }
-
-const wrapped = (text: string, width: number) => table([[text]], { width, wrap: true }).split('\n');
 
 interface Shown {
   type?: string | string[];
