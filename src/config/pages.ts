@@ -21,17 +21,14 @@ export function exampleFile(known: readonly Setting[] = settings()): string {
     if (groups.length === 0) text += '\n';
     above = groups;
     const indent = '  '.repeat(groups.length);
-    const remark = `${s.description} ${sentence(s)}`;
+    const remark = `${s.description} ${sentence(s)}${s.defaultText ? ` Default: ${s.defaultText}.` : ''}`;
     for (const line of wrap(remark, 118 - indent.length)) text += `${indent}# ${line}\n`;
     text += `${indent}#${s.keys.at(-1)}: ${exampleValue(s)}\n`;
   }
   return text;
 }
 
-function sentence(s: Setting): string {
-  const expects = `${s.expects[0]?.toUpperCase()}${s.expects.slice(1)}.`;
-  return s.defaultText ? `${expects} Default: ${s.defaultText}.` : expects;
-}
+const sentence = (s: Setting) => `${s.expects[0]?.toUpperCase()}${s.expects.slice(1)}.`;
 
 function exampleValue(s: Setting): string {
   if (s.path === 'state.dir') return '/var/lib/deckhand';
