@@ -80,7 +80,7 @@ export async function createApp(o: { loaded: Loaded; log: Log; role: Role; versi
   const quotas = openQuotas(db);
   const receipts = openReceipts(state, db);
   const leases = openLeases(state, log);
-  const host = createHost({ root: config.host.root, log });
+  const host = createHost({ procRoot: config.host.root, log });
   const identity = host.system.identity();
   const sampler = createSampler({
     system: host.system,
