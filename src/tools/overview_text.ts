@@ -77,13 +77,12 @@ function cpu({ cpu: c, pressure, windowMs }: OverviewAnswer): string {
   const used = c.usedPercent === null ? 'usage unknown' : `${percent(c.usedPercent)} used`;
   const limit = c.limitCpus === null ? '' : `, limit ${c.limitCpus}`;
   const m = c.modes;
-  const foreignModes = m && c.modesWhose !== c.whose ? ` (${c.modesWhose})` : '';
-  const modes = m ? `, user ${m.user} system ${m.system} iowait ${m.iowait} steal ${m.steal}${foreignModes}` : '';
   const source = c.whose ? ` (${c.whose}, ${c.source}, ${duration(windowMs)})` : '';
-  const load = c.load
-    ? `; load ${c.load.map((l) => l.toFixed(2)).join(' ')}${c.loadWhose === c.whose ? '' : ` (${c.loadWhose})`}`
-    : '';
-  return `${used} of ${c.cpus} × ${c.model ?? 'unknown model'}${limit}${modes}${source}${load}; ${waiting(pressure.cpu, 'cpu')}`;
+  const theirs = m && c.modesWhose !== c.whose ? ` (${c.modesWhose})` : '';
+  const modes = m ? `; user ${m.user} system ${m.system} iowait ${m.iowait} steal ${m.steal}${theirs}` : '';
+  const loadWhose = c.loadWhose === c.whose ? '' : ` (${c.loadWhose})`;
+  const load = c.load ? `; load ${c.load.map((l) => l.toFixed(2)).join(' ')}${loadWhose}` : '';
+  return `${used} of ${c.cpus} × ${c.model ?? 'unknown model'}${limit}${source}${modes}${load}; ${waiting(pressure.cpu, 'cpu')}`;
 }
 
 function memory({ memory: m, pressure }: OverviewAnswer): string {
