@@ -92,7 +92,7 @@ export function openKept(db: Db, over: Partial<KeptBounds> = {}): Kept {
     let count = Number(found?.n);
     let total = Number(found?.bytes);
     while (count > 0 && (total + bytes > b.totalBytes || count >= b.count)) {
-      const oldest = sql.get('SELECT handle, bytes FROM kept ORDER BY created, rowid LIMIT 1');
+      const oldest = sql.get('SELECT handle, bytes FROM kept ORDER BY created LIMIT 1');
       if (!oldest) return;
       sql.run('DELETE FROM kept WHERE handle = ?', oldest.handle as string);
       count--;

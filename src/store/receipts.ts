@@ -79,8 +79,7 @@ export function openReceipts(state: StateDir, db: Db, over: Partial<ReceiptBound
       sql.run('DELETE FROM blobs WHERE NOT EXISTS (SELECT 1 FROM receipt_blobs r WHERE r.sha = blobs.sha)');
     if (sql.run('DELETE FROM receipts WHERE created <= ?', b.now() - b.lifeMs) > 0) orphans();
     while (totals(sql) + bytes > b.totalBytes) {
-      if (sql.run('DELETE FROM receipts WHERE id = (SELECT id FROM receipts ORDER BY created, rowid LIMIT 1)') === 0)
-        return;
+      if (sql.run('DELETE FROM receipts WHERE id = (SELECT id FROM receipts ORDER BY created LIMIT 1)') === 0) return;
       orphans();
     }
   }
@@ -171,7 +170,7 @@ export function openReceipts(state: StateDir, db: Db, over: Partial<ReceiptBound
       const rows = db.read((sql) =>
         sql.all(
           `SELECT id, principal, tool, summary, created, reverted FROM receipts
-           WHERE created > ? AND (? IS NULL OR principal = ?) ORDER BY created DESC, rowid DESC LIMIT ?`,
+           WHERE created > ? AND (? IS NULL OR principal = ?) ORDER BY created DESC LIMIT ?`,
           b.now() - b.lifeMs,
           principal ?? null,
           principal ?? null,
