@@ -197,7 +197,9 @@ export function openWork(db: Db, self: Owner, over: Partial<WorkBounds> = {}): W
       const own = mine.get(handle);
       if (own) {
         const { cancel: _, seenMs: __, askedMs: ___, ...row } = own;
-        return own.principal === principal && (own.state === 'running' || own.expiresAtMs > b.now()) ? row : null;
+        if (own.principal !== principal) return null;
+        if (own.state === 'running') return { ...row, expiresAtMs: b.now() + b.lifeMs };
+        return own.expiresAtMs > b.now() ? row : null;
       }
       const row = db.attempt('read', (sql) =>
         sql.get('SELECT * FROM work WHERE handle = ? AND principal = ?', handle, principal),

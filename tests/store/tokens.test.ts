@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
 import { chmodSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { scopesOf } from '../../src/core/scopes.ts';
 import { openTokens } from '../../src/store/tokens.ts';
@@ -106,5 +109,22 @@ describe('tokens', () => {
       expect(thrownBy(work)).toMatchObject({ code: 'unavailable', hint: expect.stringContaining(hint) });
     // Once for each of the two that looked, not once a call.
     expect(log.lines.filter((l) => l.level === 'error')).toHaveLength(2);
+  });
+
+  it.each([
+    ['ours', 40],
+    ['naive', 'fewer'],
+  ])('added by four processes at once are all there (%s: %s)', async (way, expected) => {
+    const { state, cli } = two();
+    cli.revoke(cli.add({ name: 'first', role: 'viewer' }).record.name);
+    const child = join(import.meta.dirname, 'token_child.ts');
+    const ends = await Promise.allSettled(
+      ['a', 'b', 'c', 'd'].map((prefix) => promisify(execFile)(process.execPath, [child, state.dir, prefix, way])),
+    );
+    if (way === 'ours') {
+      expect(ends.map((e) => e.status)).toEqual(Array(4).fill('fulfilled'));
+      expect(cli.list()).toHaveLength(expected as number);
+    } else
+      expect((JSON.parse(readFileSync(state.tokens, 'utf8')) as { tokens: object[] }).tokens.length).toBeLessThan(40);
   });
 });
