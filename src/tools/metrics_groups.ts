@@ -3,7 +3,7 @@ import type * as z from 'zod';
 import type { Filesystem, Identity, Reading, Snapshot } from '../core/host.ts';
 import { MODES, type Rates } from '../insight/rates.ts';
 import { diskRow, disksOf, filesystemRow, type gaps, netRow, networksOf, one, psi, whole } from './figures.ts';
-import { sizeGaps } from './overview_parts.ts';
+import { rateGaps, sizeGaps } from './overview_parts.ts';
 import type { MetricsAnswer, Modes } from './system_metrics.ts';
 
 type Gap = ReturnType<typeof gaps>;
@@ -17,14 +17,16 @@ function noted<T>(gap: Gap, what: string, r: Reading<T>): Reading<T> {
 
 export function disksGroup(gap: Gap, s: Snapshot, rates: Rates, wanted: Wanted): MetricsAnswer['disks'] {
   if (gap.of('disks', s.disks) === null) return [];
-  return disksOf(s, noted(gap, 'disk rates', rates.disks))
+  const rows = disksOf(s, noted(gap, 'disk rates', rates.disks))
     .filter((d) => wanted(d.name))
     .map((d) => ({ ...diskRow(d), readsPerSecond: one(d.readsPerSecond), writesPerSecond: one(d.writesPerSecond) }));
+  if (rates.disks.value) rateGaps(gap, rows, rates.windowMs);
+  return rows;
 }
 
 export function networksGroup(gap: Gap, s: Snapshot, rates: Rates, wanted: Wanted): MetricsAnswer['networks'] {
   if (gap.of('networks', s.networks) === null) return [];
-  return networksOf(s, noted(gap, 'network rates', rates.networks))
+  const rows = networksOf(s, noted(gap, 'network rates', rates.networks))
     .filter((n) => wanted(n.name))
     .map((n) => ({
       ...netRow(n),
@@ -35,6 +37,8 @@ export function networksGroup(gap: Gap, s: Snapshot, rates: Rates, wanted: Wante
       state: n.state,
       speedMbit: n.speedMbit,
     }));
+  if (rates.networks.value) rateGaps(gap, rows, rates.windowMs);
+  return rows;
 }
 
 export function filesystemsGroup(gap: Gap, mounts: Reading<Filesystem[]>, wanted: Wanted) {

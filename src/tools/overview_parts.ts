@@ -80,3 +80,11 @@ export function sizeGaps(gap: Gap, shown: readonly Filesystem[]): void {
   for (const { size } of shown) if (size.why !== undefined) whys.set(size.why, (whys.get(size.why) ?? 0) + 1);
   for (const [why, n] of whys) gap.of(`size of ${n} ${n === 1 ? 'filesystem' : 'filesystems'}`, { value: null, why });
 }
+
+/** A device can be there and its rates not: it came, or came back, within the window. */
+export function rateGaps(gap: Gap, rows: readonly { name: string }[], windowMs: number): void {
+  const why = windowMs === 0 ? 'one reading only: a rate needs two' : 'its counters began anew in the window';
+  for (const r of rows)
+    if (Object.entries(r).some(([key, v]) => v === null && /Per|busy/.test(key)))
+      gap.of(`rates of ${r.name}`, { value: null, why });
+}

@@ -175,7 +175,7 @@ function unknown(list: ProcessList, rows: readonly ProcessUse[], by: (typeof ORD
   const gap = gaps();
   const count = (of: (u: ProcessUse) => unknown) => rows.filter((u) => of(u) === null).length;
   const note = (n: number, what: string, why: string) =>
-    n > 0 && gap.list.push({ what: `${what} of ${n} processes`, why });
+    n > 0 && gap.list.push({ what: `${what} of ${n} ${n === 1 ? 'process' : 'processes'}`, why });
   if (list.hidden !== null) gap.list.push({ what: 'processes of other users', why: list.hidden });
   if (list.notRead > 0) gap.list.push({ what: `${list.notRead} processes`, why: 'more than one list reads' });
   note(

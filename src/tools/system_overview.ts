@@ -30,7 +30,17 @@ import {
   whole,
   whose,
 } from './figures.ts';
-import { healthGaps, MOST, memoryOf, named, pickFilesystems, sizeGaps, top, traffic } from './overview_parts.ts';
+import {
+  healthGaps,
+  MOST,
+  memoryOf,
+  named,
+  pickFilesystems,
+  rateGaps,
+  sizeGaps,
+  top,
+  traffic,
+} from './overview_parts.ts';
 import { overviewText } from './overview_text.ts';
 import { observe, within } from './sampling.ts';
 
@@ -193,12 +203,7 @@ export const systemOverview = defineRead({
       disks: busiest.slice(0, MOST.disks).map(diskRow),
       networks: loudest.slice(0, MOST.networks).map(netRow),
     };
-    for (const r of [...rows.disks, ...rows.networks])
-      if (Object.values(r).includes(null))
-        gap.of(`rates of ${r.name}`, {
-          value: null,
-          why: rates.windowMs === 0 ? 'one reading only: a rate needs two' : 'its counters began anew in the window',
-        });
+    rateGaps(gap, [...rows.disks, ...rows.networks], rates.windowMs);
 
     return {
       at: rfc3339(after.wallMs),
