@@ -9,9 +9,9 @@ import type { Catalog, PromptDef, ResourceDef } from '../core/tool.ts';
 
 export type Behind =
   | { kind: 'call'; what: string; tool: string; args: unknown; resource?: ResourceDef; prompt?: PromptDef }
-  /** A call that cannot be made: no such resource or prompt, or parameters of the wrong shape. */
-  | { kind: 'bad'; what: string; error: OpsError }
-  /** Anything else: lists, discovery, notifications, methods we do not know. */
+  /** Nothing we serve: no such method, resource or prompt, or parameters of the wrong shape. */
+  | { kind: 'bad'; what: string; error: OpsError; code: number }
+  /** Lists, discovery, the opening of a connection: the SDK's. */
   | { kind: 'other'; what: string };
 
 /** Bounds what a stranger can write into a record. */
@@ -20,7 +20,7 @@ const MOST_WHAT = 160;
 export function behind(method: string, params: unknown, catalog: Catalog): Behind {
   const p = isRecord(params) ? params : {};
   const named = (value: unknown) => `${method} ${String(value)}`.slice(0, MOST_WHAT);
-  switch (method) {
+  switch (methodsOf(catalog).includes(method) ? method : '') {
     case 'tools/call': {
       const { name, arguments: args } = p;
       if (typeof name !== 'string')
@@ -55,9 +55,31 @@ export function behind(method: string, params: unknown, catalog: Catalog): Behin
         catalog.prompts.map((d) => d.name),
       );
     }
-    default:
-      return { kind: 'other', what: method.slice(0, MOST_WHAT) };
+    default: {
+      const what = method.slice(0, MOST_WHAT);
+      const known = methodsOf(catalog);
+      return known.includes(method) ? { kind: 'other', what } : missing(what, 'method', method, known, -32_601);
+    }
   }
+}
+
+/** Which of these an era has is the SDK's to say; beyond them there is nothing. */
+const methods = new WeakMap<Catalog, string[]>();
+function methodsOf(catalog: Catalog): string[] {
+  const known = methods.get(catalog);
+  if (known) return known;
+  const list = [
+    'initialize',
+    'ping',
+    'server/discover',
+    'subscriptions/listen',
+    'tools/list',
+    'tools/call',
+    ...(catalog.resources.length > 0 ? ['resources/list', 'resources/templates/list', 'resources/read'] : []),
+    ...(catalog.prompts.length > 0 ? ['prompts/list', 'prompts/get'] : []),
+  ];
+  methods.set(catalog, list);
+  return list;
 }
 
 export const isTemplate = (def: ResourceDef): boolean => def.uri.includes('{');
@@ -98,16 +120,16 @@ function pattern(def: ResourceDef): RegExp {
 const literal = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 function bad(what: string, message: string, hint: string): Behind {
-  return { kind: 'bad', what, error: new OpsError('validation', message, { hint }) };
+  return { kind: 'bad', what, error: new OpsError('validation', message, { hint }), code: -32_602 };
 }
 
-function missing(what: string, kind: string, name: string, names: string[]): Behind {
+function missing(what: string, kind: string, name: string, names: string[], code = -32_602): Behind {
   const near = nearest(name, names, 5);
   const error = new OpsError('not_found', `No ${kind} ${name.slice(0, 100)}.`, {
-    hint: `Take one from ${kind}s/list.`,
+    hint: kind === 'method' ? `Methods here: ${names.join(', ')}.` : `Take one from ${kind}s/list.`,
     ...(near.length > 0 ? { candidates: near } : {}),
   });
-  return { kind: 'bad', what, error };
+  return { kind: 'bad', what, error, code };
 }
 
 /** What is wrong with a body or line as a JSON-RPC message; null when nothing is. */

@@ -101,15 +101,17 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
     const { id, method, params } = message;
     const isRequest = method !== undefined && id !== undefined;
     const target = isRequest ? behind(method, params, door.catalog) : null;
-    if (target?.kind === 'bad')
-      return refusals.answer(visit, { status: 200, what: target.what, error: target.error, id });
+    const legacy = !isModern(message, request.headers.get('mcp-protocol-version'));
+    if (target?.kind === 'bad') {
+      const status = target.code === -32_601 && !legacy ? 404 : 200;
+      return refusals.answer(visit, { ...target, status, id });
+    }
     if (target?.kind === 'call') {
       const refused = await ahead(request, visit, caller, message, target);
       if (refused) return refused;
     }
     if (method === 'subscriptions/listen') visit.lasting = true;
     const what = target?.what ?? (method ?? 'a response').slice(0, 160);
-    const legacy = !isModern(message, request.headers.get('mcp-protocol-version'));
     if (legacy && sessions) {
       if (sessionId !== null) return inSession(request, visit, caller, sessionId, message, what);
       if (method === 'initialize') {

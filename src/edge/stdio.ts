@@ -55,7 +55,7 @@ export function serveStdioFace(o: {
     intercept({ id, method, params }: Request) {
       const target = behind(method, params, door.catalog);
       if (target.kind === 'bad')
-        return rpcError(id, target.error, refused(target.what, target.error)) as JSONRPCMessage;
+        return rpcError(id, target.error, refused(target.what, target.error), target.code) as JSONRPCMessage;
       open.set(id, target.what);
       return null;
     },
