@@ -63,12 +63,15 @@ export interface StatfsPoolOptions {
   /** Stuck threads that are borne at the same time (each is some 5 MB). */
   maxLost?: number;
   now: () => number;
+  /** The thread's program: the tests bring one that hangs when told. */
+  source?: string;
 }
 
 export class StatfsPool {
   readonly #deadlineMs: number;
   readonly #maxLost: number;
   readonly #now: () => number;
+  readonly #source: string;
   readonly #threads = new Set<Thread>();
   readonly #queue: Job[] = [];
   readonly #asking = new Map<string, Promise<Answer>>();
@@ -83,6 +86,7 @@ export class StatfsPool {
     this.#deadlineMs = o.deadlineMs ?? 500;
     this.#maxLost = o.maxLost ?? 4;
     this.#now = o.now;
+    this.#source = o.source ?? SOURCE;
   }
 
   abandoned(): number {
@@ -158,7 +162,7 @@ export class StatfsPool {
   }
 
   #start(): void {
-    const worker = new Worker(SOURCE, {
+    const worker = new Worker(this.#source, {
       eval: true,
       name: 'deckhand-statfs',
       env: {},

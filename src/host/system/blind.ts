@@ -104,7 +104,7 @@ export function blindSpots(root: Root, files: KeptFiles, facts: Facts, o: BlindO
       fix:
         container && kind !== 'lxc'
           ? 'run deckhand on the machine below for its units; a container has none'
-          : 'none on this host; its processes and logs are still to be seen',
+          : 'nothing to mend where another init is wanted: leave services out of `toolsets` in the config',
     });
 
   if (container) containerSpots(blind, root, facts);

@@ -64,12 +64,19 @@ const parentPaths = function* (path: string): Generator<string> {
 /** The mounts a path still leads to: not those that a later mount on the same path, or on one above it, has covered. */
 export function visibleMounts(mounts: readonly Mount[]): Mount[] {
   const top = new Map<string, Mount>();
-  for (const m of mounts) top.set(m.path, m);
+  const byId = new Map<number, Mount>();
+  for (const m of mounts) {
+    top.set(m.path, m);
+    byId.set(m.id, m);
+  }
   return [...top.values()].filter((m) => {
     if (m.path === '/') return true;
+    // What it lies on: below others on the same path.
+    let on = m.parent;
+    for (let n = 0; n < 64 && byId.get(on)?.path === m.path; n++) on = byId.get(on)?.parent ?? on;
     for (const path of parentPaths(m.path)) {
       const above = top.get(path);
-      if (above) return above.id === m.parent;
+      if (above) return above.id === on;
     }
     return true;
   });

@@ -71,7 +71,10 @@ function decimal(word: string | undefined): number | null {
   if (word.charCodeAt(scan.at) !== 46 /* . */) return null;
   const from = ++scan.at;
   const part = uint(scan);
-  return part === null || scan.at !== word.length ? null : whole + part / 10 ** (scan.at - from);
+  if (part === null || scan.at !== word.length) return null;
+  // One division, so that 1.93 is 1.93 and not 1.9300000000000002.
+  const scale = 10 ** (scan.at - from);
+  return (whole * scale + part) / scale;
 }
 
 /** The first line's number, and null for cgroup's "max". */
