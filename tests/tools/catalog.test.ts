@@ -1,0 +1,76 @@
+import { encode } from 'gpt-tokenizer';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+import { compileForeign, fence, shape } from '../../src/core/foreign.ts';
+import { catalog } from '../../src/tools/index.ts';
+import { processList } from '../../src/tools/process_list.ts';
+import { systemOverview } from '../../src/tools/system_overview.ts';
+import { context, view } from './context.ts';
+
+const jsonSchema = (schema: z.ZodType) => z.toJSONSchema(schema, { io: 'input' });
+const nothing = { text: (s: string) => s, deep: <T>(v: T) => v };
+
+describe('the tools of this issue', () => {
+  it('are four, in the order clients see them, all in core', () => {
+    expect(catalog.tools.map((t) => [t.name, t.toolset, t.core])).toEqual([
+      ['system_overview', 'system', true],
+      ['system_metrics', 'system', true],
+      ['process_list', 'system', true],
+      ['result_query', 'triage', true],
+    ]);
+  });
+
+  it('cost a model less than 1,000 tokens together: 21 tools have 4,000', () => {
+    const costs = catalog.tools.map(
+      (t) =>
+        encode(JSON.stringify({ name: t.name, description: t.description, inputSchema: jsonSchema(t.input) })).length,
+    );
+    expect(costs.reduce((a, b) => a + b)).toBeLessThanOrEqual(950);
+  });
+
+  it('have strict, flat, bounded inputs', () => {
+    for (const t of catalog.tools) {
+      const s = jsonSchema(t.input) as { additionalProperties: unknown; properties: Record<string, object> };
+      expect(s.additionalProperties, t.name).toBe(false);
+      for (const [name, p] of Object.entries(s.properties) as [string, Record<string, unknown>][]) {
+        expect(p.type, `${t.name}.${name}`).toMatch(/^(string|integer|boolean|array)$/);
+        if (p.type === 'integer') expect(Math.abs(Number(p.maximum)), `${t.name}.${name}`).toBeLessThan(2 ** 31);
+        if (p.type === 'string') expect(p.enum ?? p.maxLength ?? p.pattern, `${t.name}.${name}`).toBeDefined();
+        if (p.type === 'array') expect(p.maxItems, `${t.name}.${name}`).toBeDefined();
+      }
+    }
+  });
+
+  it('mark as foreign every name that others can choose', () => {
+    const foreignPaths = (tool: typeof systemOverview, data: unknown) =>
+      shape(data, compileForeign(tool.output), nothing).paths.toSorted();
+    const overview = {
+      filesystems: [{ mount: 'm' }],
+      topCpu: [{ name: 'n' }],
+      topMemory: [{ name: 'n' }],
+      findings: [{ evidence: 'e', sentence: 's', next: 'n' }],
+    };
+    expect(foreignPaths(systemOverview, overview)).toEqual([
+      'filesystems[].mount',
+      'findings[].evidence',
+      'topCpu[].name',
+      'topMemory[].name',
+    ]);
+    expect(foreignPaths(processList, { processes: [{ name: 'n', command: 'c', user: 'u' }] })).toEqual([
+      'processes[].command',
+      'processes[].name',
+    ]);
+  });
+
+  it('puts what others chose behind one fence in the overview, and none of our advice', async () => {
+    const raw = systemOverview.output.parse(await systemOverview.handler?.({}, context()));
+    const compiled = compileForeign(systemOverview.output);
+    const { marked } = shape(raw, compiled, nothing);
+    const text = fence(systemOverview.text(marked as never, view), 'abcd1234', compiled.sources);
+    expect(text.match(/⟦untrusted abcd1234/g)).toHaveLength(1);
+    const outside = text.replace(/⟦untrusted[\s\S]*⟦\/untrusted abcd1234⟧/, '');
+    expect(outside).toContain('fake: no findings.');
+    expect(outside).not.toContain('crunch');
+    expect(encode(text).length).toBeLessThanOrEqual(700);
+  });
+});
