@@ -126,8 +126,10 @@ export function cgroupGroup(gap: Gap, s: Snapshot, identity: Identity): MetricsA
   const memory = gap.of('cgroup memory', s.memory);
   const { version, path } = identity.cgroup;
   if (version === null) gap.list.push({ what: 'cgroup', why: 'no cgroup filesystem is mounted here' });
+  else if (!identity.virtualisation.container)
+    gap.list.push({ what: 'cgroup figures', why: 'read in a container only; here the host itself is the answer' });
   return {
-    version: version === null ? null : String(version),
+    version: version === null ? null : typeof version === 'number' ? `v${version}` : version,
     path,
     cpuUsedMs: whole(cpu?.cgroupUsedMs),
     cpuThrottledMs: whole(cpu?.throttledMs),

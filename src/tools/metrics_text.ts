@@ -115,7 +115,7 @@ export function metricsText(o: MetricsAnswer, view: View): string {
   const g = o.cgroup;
   if (g)
     blocks.push(
-      `${head('cgroup')} v${g.version ?? '?'} ${g.path}: CPU used ${known(g.cpuUsedMs, duration)}, throttled ${known(g.cpuThrottledMs, duration)}, limit ${g.limitCpus ?? 'none'} CPUs; memory ${size(g.memoryUsedBytes)}, limit ${g.memoryLimitBytes === null ? 'none' : bytes(g.memoryLimitBytes)}`,
+      `${head('cgroup')} ${g.version ?? '?'} ${g.path}: CPU used ${known(g.cpuUsedMs, duration)}, throttled ${known(g.cpuThrottledMs, duration)}, limit ${g.limitCpus ?? 'none'} CPUs; memory ${size(g.memoryUsedBytes)}, limit ${g.memoryLimitBytes === null ? 'none' : bytes(g.memoryLimitBytes)}`,
     );
   const k = o.kernel;
   if (k)

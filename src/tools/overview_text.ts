@@ -53,6 +53,8 @@ export function overviewText(o: OverviewAnswer, view: View): string {
 function state(o: OverviewAnswer, view: View): string {
   const name = view.paint('bold', o.host.hostname);
   const worst = o.findings[0];
+  // "No findings" of a host that could not be looked into would be a clean bill that nobody wrote.
+  if (!worst && o.unknown.length > 0) return `${name}: no findings in what could be read.`;
   if (!worst) return `${name}: ${view.paint('good', 'no findings')}.`;
   const n = o.findings.length;
   const count = n === 1 ? 'one finding' : `${n} findings, the worst`;

@@ -198,6 +198,7 @@ describe('system_overview', () => {
     const allowed = /^\.(windowMs|cpu\.cpus|leftOut\..*)$/;
     for (const [path] of numbers(data)) expect(path).toMatch(allowed);
     expect(text).not.toMatch(/NaN|undefined|null/);
+    expect(text.split('\n')[0]).toBe('fake: no findings in what could be read.');
     expect(text).toContain('unknown: ');
   });
 
