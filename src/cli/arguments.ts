@@ -2,7 +2,7 @@
  * The words behind a tool's name, as the tool's arguments. Decides how `--key value` is read by the tool's own schema; what
  * a value must be is left to the door, so that a wrong one is refused, worded and recorded there like on every other face.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { Tool } from '../core/tool.ts';

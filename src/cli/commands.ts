@@ -1,8 +1,7 @@
 /**
- * The table of commands: usage, help, nearest names and dispatch are all made from it. A command's code is loaded only
- * when it is run, so that `version` and `help` stay light and `stdio` never loads what only `serve` needs.
+ * The table of commands: usage, help, nearest names and the flags of each are made from it. What a command does is in run.ts,
+ * which this must not import: `version` and `help` read this table and load nothing else.
  */
-
 import type { App } from '../app.ts';
 import type { FlagKind, Flags } from '../config/flags.ts';
 import type { Loaded } from '../config/load.ts';
@@ -32,9 +31,22 @@ export interface Run {
   signal: AbortSignal;
 }
 
+/** One word, or two for a group. */
+export type CommandName =
+  | 'serve'
+  | 'stdio'
+  | 'tools'
+  | 'call'
+  | 'token add'
+  | 'token list'
+  | 'token revoke'
+  | 'config'
+  | 'doctor'
+  | 'version'
+  | 'help';
+
 export interface Command {
-  /** One word, or two for a group (`token add`). */
-  name: string;
+  name: CommandName;
   /** Behind the name. */
   usage: string;
   summary: string;
@@ -45,7 +57,6 @@ export interface Command {
   positionals?: [number, number];
   /** Takes what stands behind the last positional (a tool's arguments). */
   rest?: true;
-  load(): Promise<{ run(r: Run): Promise<number> }>;
 }
 
 const json = (text: string): Option => ({ name: 'json', kind: 'boolean', text });
@@ -61,7 +72,6 @@ export const COMMANDS: readonly Command[] = [
       'SIGTERM and SIGINT let calls under way end and stop; a second one stops at once. SIGHUP does the same as SIGTERM\n' +
       'on a terminal and nothing elsewhere: settings are read at the start only.',
     examples: ['deckhand serve --http-port 8080', 'deckhand serve --mode read-only'],
-    load: () => import('./serve.ts'),
   },
   {
     name: 'stdio',
@@ -69,7 +79,6 @@ export const COMMANDS: readonly Command[] = [
     summary: 'Speak MCP over standard input and output: how a client launches Deckhand.',
     details: 'Ends when its input ends. Log lines go to standard error. From another machine: ssh HOST deckhand stdio',
     examples: ['claude mcp add deckhand -- deckhand stdio'],
-    load: () => import('./stdio.ts'),
   },
   {
     name: 'tools',
@@ -77,7 +86,6 @@ export const COMMANDS: readonly Command[] = [
     summary: 'List the tools that can be called here, or the arguments of one.',
     options: [json('As JSON: name, toolset, risk, description, input schema.')],
     positionals: [0, 1],
-    load: () => import('./tools.ts'),
   },
   {
     name: 'call',
@@ -93,7 +101,6 @@ export const COMMANDS: readonly Command[] = [
     examples: ['deckhand call system_overview', 'deckhand call process_list --by memory --limit 5 --json'],
     positionals: [1, 1],
     rest: true,
-    load: () => import('./call.ts'),
   },
   {
     name: 'token add',
@@ -124,28 +131,24 @@ export const COMMANDS: readonly Command[] = [
     ],
     examples: ['deckhand token add laptop --role operator', 'deckhand token add probe --role viewer --expires 30d'],
     positionals: [1, 1],
-    load: () => import('./token.ts').then((m) => ({ run: m.add })),
   },
   {
     name: 'token list',
     usage: '',
     summary: 'List tokens: names, rights, ages. Never secrets.',
     options: [json('As JSON.')],
-    load: () => import('./token.ts').then((m) => ({ run: m.list })),
   },
   {
     name: 'token revoke',
     usage: 'NAME',
     summary: 'Take a token back. It stops at once, also in servers that run.',
     positionals: [1, 1],
-    load: () => import('./token.ts').then((m) => ({ run: m.revoke })),
   },
   {
     name: 'config',
     usage: '',
     summary: 'Print every setting, its value and where it comes from. Secrets stay hidden.',
     options: [json('As JSON.')],
-    load: () => import('./config.ts'),
   },
   {
     name: 'doctor',
@@ -153,20 +156,17 @@ export const COMMANDS: readonly Command[] = [
     summary: 'Tell what this host lacks or hides, with the exact command for each.',
     details: 'Changes nothing. Exit code 1 when something is broken, 0 otherwise.',
     options: [json('As JSON: code, severity, title, text, fix.')],
-    load: () => import('./doctor.ts'),
   },
   {
     name: 'version',
     usage: '',
     summary: 'Print the version.',
-    load: () => import('./help.ts').then((m) => ({ run: m.version })),
   },
   {
     name: 'help',
     usage: '[COMMAND]',
     summary: 'Print this, the help of one command, or all settings (help settings).',
     positionals: [0, 2],
-    load: () => import('./help.ts').then((m) => ({ run: m.help })),
   },
 ];
 

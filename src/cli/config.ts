@@ -1,11 +1,12 @@
 /** `deckhand config`: every setting with its value and origin. What is printed, and what is hidden, is decided in config/show.ts. */
+import { configRows, printConfig } from '../config/show.ts';
 import type { Run } from './commands.ts';
 
 export async function run({ own, io, load }: Run): Promise<number> {
-  const [loaded, show] = await Promise.all([load(), import('../config/show.ts')]);
+  const loaded = await load();
   if (own.json) {
-    const settings = Object.fromEntries(show.configRows(loaded).map(({ path, ...rest }) => [path, rest]));
+    const settings = Object.fromEntries(configRows(loaded).map(({ path, ...rest }) => [path, rest]));
     io.out(JSON.stringify({ file: loaded.file, settings }, null, io.outTty ? 2 : 0));
-  } else io.out(show.printConfig(loaded));
+  } else io.out(printConfig(loaded));
   return 0;
 }

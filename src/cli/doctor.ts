@@ -6,9 +6,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { App } from '../app.ts';
-import type { Loaded } from '../config/load.ts';
+import { type App, createApp } from '../app.ts';
+import { environment } from '../config/env.ts';
+import { type Loaded, loadConfig } from '../config/load.ts';
 import { toOpsError } from '../core/errors.ts';
+import { createLog } from '../log.ts';
 import type { Run } from './commands.ts';
 import { hostChecks } from './doctor_host.ts';
 import { configChecks, nodeChecks, portChecks, stateChecks, storeChecks } from './doctor_state.ts';
@@ -50,8 +52,6 @@ async function examine(load: Run['load']): Promise<Check[]> {
       fix: error.details.hint ?? null,
     });
     // The rest is looked at with the defaults.
-    const { loadConfig } = await import('../config/load.ts');
-    const { environment } = await import('../config/env.ts');
     const { HOME, XDG_STATE_HOME } = environment();
     loaded = await loadConfig({ env: { HOME, XDG_STATE_HOME }, defaultFile: '/nonexistent' });
   }
@@ -77,7 +77,6 @@ async function examine(load: Run['load']): Promise<Check[]> {
 
 async function tryOpen(loaded: Loaded, checks: Check[]): Promise<App | null> {
   try {
-    const [{ createApp }, { createLog }] = await Promise.all([import('../app.ts'), import('../log.ts')]);
     // Only what is broken is worth a line here: the report says the rest.
     return await createApp({
       loaded,

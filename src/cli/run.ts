@@ -1,0 +1,112 @@
+/**
+ * A command from its words to its exit code: flags, settings, signals, and which function does it. What it prints is its own
+ * file's business. `serve`, `stdio` and `doctor` are loaded only when asked for: `stdio` must never load what only HTTP needs.
+ */
+import { createApp } from '../app.ts';
+import { type Flags, parseFlags } from '../config/flags.ts';
+import { loadConfig } from '../config/load.ts';
+import { OpsError } from '../core/errors.ts';
+import { createLog } from '../log.ts';
+import * as call from './call.ts';
+import { type Command, type CommandName, commandOf, type Run } from './commands.ts';
+import * as config from './config.ts';
+import { tell } from './failure.ts';
+import { help, unknown, version } from './help.ts';
+import { onSignals, type Signals } from './signals.ts';
+import type { Terminal } from './terminal.ts';
+import * as token from './token.ts';
+import * as tools from './tools.ts';
+import { VERSION } from './version.ts';
+
+type Does = (r: Run) => Promise<number>;
+
+const DOES: Record<CommandName, () => Does | Promise<Does>> = {
+  serve: async () => (await import('./serve.ts')).run,
+  stdio: async () => (await import('./stdio.ts')).run,
+  tools: () => tools.run,
+  call: () => call.run,
+  'token add': () => token.add,
+  'token list': () => token.list,
+  'token revoke': () => token.revoke,
+  config: () => config.run,
+  doctor: async () => (await import('./doctor.ts')).run,
+  version: () => version,
+  help: () => help,
+};
+
+export async function run(argv: readonly string[], io: Terminal): Promise<number> {
+  const common = { own: { help: 'boolean' as const }, short: { h: 'help' } };
+  // Settings may stand before the command too: `deckhand --config FILE serve`.
+  const before = parseFlags(argv, { ...common, positionals: 1 });
+  const words = [...before.positionals, ...before.rest];
+  const command = commandOf(words);
+  if (!command) {
+    if (before.own.help) return help({ positionals: [], io });
+    throw unknown(words[0] ?? '', words);
+  }
+  const parts = command.name.split(' ').length - 1;
+  const [least, most] = command.positionals ?? [0, 0];
+  const own = Object.fromEntries((command.options ?? []).map((o) => [o.name, o.kind]));
+  const after = parseFlags(before.rest.slice(parts), {
+    own: { ...common.own, ...own },
+    short: common.short,
+    ...(command.rest ? { positionals: most } : {}),
+  });
+  if (before.own.help || after.own.help) return help({ positionals: command.name.split(' '), io });
+  if (!command.rest && after.rest.length) after.positionals.push(...after.rest);
+  if (after.positionals.length < least || after.positionals.length > most) throw wrongCount(command, after.positionals);
+  const settings = merge(before.settings, after.settings);
+
+  let signals: Signals | undefined;
+  let loading: ReturnType<Run['load']> | undefined;
+  const load = () => {
+    loading ??= loadConfig({ flags: settings });
+    return loading;
+  };
+  const input: Run = {
+    own: after.own,
+    positionals: after.positionals,
+    rest: command.rest ? after.rest : [],
+    io,
+    // Only for who asks: any other command ends at once, as a shell's user expects.
+    get signal() {
+      signals ??= onSignals({ hangup: io.outTty || io.errTty });
+      return signals.signal;
+    },
+    load,
+    async open(role) {
+      const loaded = await load();
+      // A person who asked for an answer is not told how the house is run, unless the log was set so.
+      const level =
+        role === 'cli' && loaded.origins.get('log.level')?.from === 'default' ? 'warn' : loaded.config.log.level;
+      const log = createLog({ ...loaded.config.log, level });
+      return createApp({ loaded, log, role, version: VERSION });
+    },
+  };
+  try {
+    const does = await DOES[command.name]();
+    return await does(input);
+  } catch (thrown) {
+    return tell(io, thrown, { json: after.own.json === true });
+  } finally {
+    signals?.release();
+  }
+}
+
+function merge(a: Flags, b: Flags): Flags {
+  const both = Object.keys(b).find((name) => name in a);
+  if (both)
+    throw new OpsError('validation', `--${both} is given twice: before the command and behind it.`, {
+      hint: 'Give it once.',
+    });
+  return { ...a, ...b };
+}
+
+function wrongCount(command: Command, got: readonly string[]): OpsError {
+  const [least, most] = command.positionals ?? [0, 0];
+  const what =
+    got.length < least
+      ? `${command.name} needs ${command.usage.split(' ')[0]}`
+      : `${command.name} takes ${most === 0 ? 'no names' : most === 1 ? 'one name' : `${most} names`}, not ${got.length}`;
+  return new OpsError('validation', `deckhand ${what}.`, { hint: `Run: deckhand help ${command.name}` });
+}
