@@ -18,7 +18,8 @@ export interface Sampler extends AsyncDisposable {
 
 export function createSampler(o: {
   system: SystemHost;
-  lease: () => Disposable | null;
+  /** Not `sure`: no lock could be had (a full disk), so others may sample too; asked again at each turn. */
+  lease: () => (Disposable & { sure: boolean }) | null;
   everyMs: number;
   keep: number;
   clock: Clock;
@@ -27,7 +28,7 @@ export function createSampler(o: {
   const { system, clock, log } = o;
   let kept: Snapshot[] = [];
   let processes: ProcessList | null = null;
-  let held: Disposable | null = null;
+  let held: (Disposable & { sure: boolean }) | null = null;
   let cancel = () => {};
   let turnedAt = clock.elapsed();
   let turning: Promise<void> = Promise.resolve();
@@ -35,6 +36,10 @@ export function createSampler(o: {
   let failing = false;
 
   async function turn(): Promise<void> {
+    if (held && !held.sure) {
+      held[Symbol.dispose]();
+      held = null;
+    }
     held ??= o.lease();
     if (!held) return;
     try {

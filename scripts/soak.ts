@@ -1,0 +1,73 @@
+/**
+ * `npm run soak [name]`: the big numbers of what the tests run small. One table out; exit code 1 when one is not as it
+ * should be. Each entry bounds itself in count and time.
+ */
+import { many } from '../tests/e2e/many.ts';
+
+interface Row {
+  what: string;
+  seen: string | number;
+  want: string;
+  ok: boolean;
+}
+
+const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
+  many: {
+    about: 'eight stdio processes and a server on one state, all calling for 20 s',
+    async run() {
+      const s = await many({ stdio: 8, ms: 20_000 });
+      const row = (what: string, seen: string | number, want: string, ok: boolean) => ({ what, seen, want, ok });
+      return [
+        row('calls', s.calls, 'many', s.calls > 100),
+        row(
+          'calls that failed',
+          s.failed.length ? `${s.failed.length}: ${s.failed[0]}` : 0,
+          '0',
+          s.failed.length === 0,
+        ),
+        row('closing records of them', s.callRecords, String(s.calls), s.callRecords === s.calls),
+        row('records in the audit', s.records, 'more', s.records > s.calls),
+        row(
+          'problems that verifying finds',
+          s.problems.length ? JSON.stringify(s.problems[0]) : 0,
+          '0',
+          s.problems.length === 0,
+        ),
+        row('SQLITE_BUSY anywhere', s.busy, '0', s.busy === 0),
+        row('processes that sample', s.samplers, '1', s.samplers === 1),
+        row('ms a call, median / p99', `${s.p50Ms.toFixed(0)} / ${s.p99Ms.toFixed(0)}`, '-', true),
+      ];
+    },
+  },
+};
+
+async function main(): Promise<number> {
+  const [wanted] = process.argv.slice(2);
+  if (wanted !== undefined && !SOAKS[wanted]) {
+    process.stderr.write(`No soak named ${wanted}. There is: ${Object.keys(SOAKS).join(', ')}.\n`);
+    return 2;
+  }
+  const out: (Row & { soak: string })[] = [];
+  for (const [name, soak] of Object.entries(SOAKS)) {
+    if (wanted !== undefined && wanted !== name) continue;
+    process.stderr.write(`${name}: ${soak.about} …\n`);
+    for (const row of await soak.run()) out.push({ soak: name, ...row });
+  }
+  const rows = [
+    ['soak', 'what', 'seen', 'wanted', ''],
+    ...out.map((r) => [r.soak, r.what, String(r.seen), r.want, r.ok ? 'ok' : 'NOT OK']),
+  ];
+  const widths = [0, 1, 2, 3, 4].map((i) => Math.max(...rows.map((r) => (r[i] ?? '').length)));
+  for (const r of rows)
+    process.stdout.write(
+      `${r
+        .map((c, i) => c.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd()}\n`,
+    );
+  const bad = out.filter((r) => !r.ok).length;
+  process.stdout.write(`${out.length - bad} passed, ${bad} failed\n`);
+  return bad === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();
