@@ -21,40 +21,135 @@ const engine = 'src/policy/execute.ts';
 const leaves = 'src/policy/shape.ts';
 
 export const MUTATIONS: readonly Mutation[] = [
-  { what: 'an expired or revoked principal is let in', file: rights, find: 'if (!who || !current(who, p.clock.now()))', put: 'if (!who)' },
-  { what: 'the least scope is not asked for', file: rights, find: '  need(who, [tool.scopes.least], tool);\n', put: '' },
-  { what: 'mode read-only is forgotten', file: rights, find: "if (mode === 'read-only')", put: "if (mode === ('never' as never))" },
-  { what: 'the scopes of these arguments are not asked for', file: door, find: '      need(who, scopes, tool);\n', put: '' },
-  { what: 'arguments are looked at before the rate', file: door, find: 'const waitMs = p.rate.take(who.id, tool.limits?.cost ?? 1);\n    if (waitMs !== null) throw tooMany(waitMs);', put: '' },
-  { what: 'a redacted mark is written back', file: door, find: 'if (!readsOnly(risk) && hasMark(input))', put: 'if (hasMark(risk))' },
-  { what: 'a refusal to approve is overheard', file: engine, find: "if (verdict.verdict === 'refused') throw", put: "if (verdict.verdict === ('never' as never)) throw" },
-  { what: 'dry_run runs', file: engine, find: 'if ((job.input as { dry_run?: boolean }).dry_run)', put: 'if (false as boolean)' },
+  {
+    what: 'an expired or revoked principal is let in',
+    file: rights,
+    find: 'if (!who || !current(who, p.clock.now()))',
+    put: 'if (!who)',
+  },
+  {
+    what: 'the least scope is not asked for',
+    file: rights,
+    find: '  need(who, leastScopes(tool), tool);\n',
+    put: '',
+  },
+  {
+    what: 'mode read-only is forgotten',
+    file: rights,
+    find: "if (mode === 'read-only')",
+    put: "if (mode === ('never' as never))",
+  },
+  {
+    what: 'the scopes of these arguments are not asked for',
+    file: door,
+    find: '      need(who, scopes, tool);\n',
+    put: '',
+  },
+  {
+    what: 'arguments are looked at before the rate',
+    file: door,
+    find: 'const waitMs = p.rate.take(who.id, tool.limits?.cost ?? 1);\n    if (waitMs !== null) throw tooMany(waitMs);',
+    put: '',
+  },
+  {
+    what: 'a redacted mark is written back',
+    file: door,
+    find: 'if (!readsOnly(risk) && hasMark(input))',
+    put: 'if (hasMark(risk))',
+  },
+  {
+    what: 'a refusal to approve is overheard',
+    file: engine,
+    find: "if (verdict.verdict === 'refused') throw",
+    put: "if (verdict.verdict === ('never' as never)) throw",
+  },
+  {
+    what: 'dry_run runs',
+    file: engine,
+    find: 'if ((job.input as { dry_run?: boolean }).dry_run)',
+    put: 'if (false as boolean)',
+  },
   { what: 'the intent comes after the effect', file: engine, find: '{ durable: true },', put: '{},' },
-  { what: 'the state may move between preview and effect', file: engine, find: 'if (now.digest !== approved.preview.digest)', put: 'if (false as boolean)' },
-  { what: 'no lock is taken', file: engine, find: "      if (!lock) throw new OpsError('conflict'", put: "      if (!lock && key === '') throw new OpsError('conflict'" },
-  { what: 'a deaf handler is waited for', file: engine, find: 'return { raw: await raced(work, d.signal), status: \'done\' };\n\n', put: "return { raw: await work, status: 'done' };\n\n" },
+  {
+    what: 'the state may move between preview and effect',
+    file: engine,
+    find: 'if (now.digest !== approved.preview.digest)',
+    put: 'if (false as boolean)',
+  },
+  {
+    what: 'no lock is taken',
+    file: engine,
+    find: "      if (!lock) throw new OpsError('conflict'",
+    put: "      if (!lock && key === '') throw new OpsError('conflict'",
+  },
+  {
+    what: 'a deaf handler is waited for',
+    file: engine,
+    find: "return { raw: await raced(work, d.signal), status: 'done' };\n\n",
+    put: "return { raw: await work, status: 'done' };\n\n",
+  },
   { what: 'a change stops when its caller leaves half way', file: engine, find: '        d.commit();\n', put: '' },
-  { what: 'equal reads are shared across rights', file: engine, find: '`${tool.name} ${rights} ${job.canonical}`', put: '`${tool.name} ${rights && ""} ${job.canonical}`' },
-  { what: 'a change is tried twice', file: engine, find: '    const changed = await change.apply(', put: '    await change.apply(job.input, { ...context(job, d.signal, e, p, report), commit() {} }).catch(() => {});\n    const changed = await change.apply(' },
-  { what: 'no closing record on failure', file: door, find: "  p.audit.append('call', closing(call, facts, outcome, ms, p));", put: "  if (outcome.status !== 'failed') p.audit.append('call', closing(call, facts, outcome, ms, p));" },
-  { what: 'errors keep their secrets', file: door, find: 'const say = (text: string) => p.redactor.text(strip(text)).slice(0, 2_000);', put: 'const say = (text: string) => text;' },
-  { what: 'records keep the secrets of arguments', file: door, find: 'p.redactor.deep(call.args ?? {})', put: '(call.args ?? {})' },
-  { what: 'foreign text is not fenced', file: leaves, find: 'return person ? plain(text) : fence(', put: 'return person || text ? plain(text) : fence(' },
-  { what: 'an answer may be of any size', file: leaves, find: 'if (bytes <= max) return', put: 'if (bytes >= 0) return' },
+  {
+    what: 'equal reads are shared across rights',
+    file: engine,
+    find: '`${tool.name} ${rights} ${job.canonical}`',
+    put: '`${tool.name} ${rights && ""} ${job.canonical}`',
+  },
+  {
+    what: 'a change is tried twice',
+    file: engine,
+    find: '    const changed = await change.apply(',
+    put: '    await change.apply(job.input, { ...context(job, d.signal, e, p, report), commit() {} }).catch(() => {});\n    const changed = await change.apply(',
+  },
+  {
+    what: 'no closing record on failure',
+    file: door,
+    find: "  p.audit.append('call', closing(call, facts, outcome, ms, p));",
+    put: "  if (outcome.status !== 'failed') p.audit.append('call', closing(call, facts, outcome, ms, p));",
+  },
+  {
+    what: 'errors keep their secrets',
+    file: door,
+    find: 'const say = (text: string) => p.redactor.text(strip(text)).slice(0, 2_000);',
+    put: 'const say = (text: string) => text;',
+  },
+  {
+    what: 'records keep the secrets of arguments',
+    file: door,
+    find: 'p.redactor.deep(call.args ?? {})',
+    put: '(call.args ?? {})',
+  },
+  {
+    what: 'foreign text is not fenced',
+    file: leaves,
+    find: 'return person ? plain(text) : fence(',
+    put: 'return person || text ? plain(text) : fence(',
+  },
+  {
+    what: 'an answer may be of any size',
+    file: leaves,
+    find: 'if (bytes <= max) return',
+    put: 'if (bytes >= 0) return',
+  },
 ];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 function copy(): string {
   const dir = mkdtempSync(join(tmpdir(), 'deckhand-mutate-'));
-  for (const part of ['src', 'tests', 'package.json', 'tsconfig.json', 'vitest.config.ts']) cpSync(join(root, part), join(dir, part), { recursive: true });
+  for (const part of ['src', 'tests', 'package.json', 'tsconfig.json', 'vitest.config.ts'])
+    cpSync(join(root, part), join(dir, part), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'));
   return dir;
 }
 
 function green(dir: string): boolean {
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-  const run = spawnSync(process.execPath, [vitest, 'run', 'tests/policy', '--bail=1'], { cwd: dir, encoding: 'utf8', timeout: 120_000 });
+  const run = spawnSync(process.execPath, [vitest, 'run', 'tests/policy', '--bail=1'], {
+    cwd: dir,
+    encoding: 'utf8',
+    timeout: 120_000,
+  });
   return run.status === 0;
 }
 

@@ -75,8 +75,11 @@ interface Common<I extends z.ZodObject, O extends z.ZodObject> {
   core: boolean;
   input: I;
   output: O;
-  /** The least scope that any call of it needs, and what these arguments need beyond it. */
-  scopes: { least: Scope; of?(input: z.output<I>): Scope[] };
+  /**
+   * The least scope that any call of it needs, and what these arguments need beyond it. Null only where a handle decides:
+   * whoever may hold it needs the scopes of the call that made it.
+   */
+  scopes: { least: Scope | null; of?(input: z.output<I>): Scope[] };
   targets?(input: z.output<I>): Target[];
   /** The two MCP hints that risk cannot tell. */
   annotations: { idempotent: boolean; openWorld: boolean };
@@ -111,7 +114,7 @@ export interface Tool {
   core: boolean;
   input: z.ZodObject;
   output: z.ZodObject;
-  scopes: { least: Scope; of?(input: unknown): Scope[] };
+  scopes: { least: Scope | null; of?(input: unknown): Scope[] };
   targets?(input: unknown): Target[];
   annotations: { idempotent: boolean; openWorld: boolean };
   limits?: Limits;
@@ -129,7 +132,15 @@ export interface Tool {
   };
 }
 
-export const worstRisk = (tool: Pick<Tool, 'risk'>): Risk => (typeof tool.risk === 'string' ? tool.risk : tool.risk.worst);
+/** All that a call with these (valid) arguments needs. */
+export function scopesOfCall(tool: Pick<Tool, 'scopes'>, input: unknown): Scope[] {
+  return [...new Set([...leastScopes(tool), ...(tool.scopes.of?.(input) ?? [])])];
+}
+export const leastScopes = (tool: Pick<Tool, 'scopes'>): Scope[] =>
+  tool.scopes.least === null ? [] : [tool.scopes.least];
+
+export const worstRisk = (tool: Pick<Tool, 'risk'>): Risk =>
+  typeof tool.risk === 'string' ? tool.risk : tool.risk.worst;
 export const riskOf = (tool: Pick<Tool, 'risk'>, input: unknown): Risk =>
   typeof tool.risk === 'string' ? tool.risk : tool.risk.of(input);
 

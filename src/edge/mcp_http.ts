@@ -7,7 +7,7 @@ import { createMcpHandler, PROTOCOL_VERSION_META_KEY } from '@modelcontextprotoc
 import type { Call, Log, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import { holds, type Scope } from '../core/scopes.ts';
-import type { Tool } from '../core/tool.ts';
+import { leastScopes, scopesOfCall, type Tool } from '../core/tool.ts';
 import type { Door } from '../policy/ports.ts';
 import { type Behind, behind, isRecord } from './behind.ts';
 import { type Message, readBody } from './body.ts';
@@ -229,7 +229,7 @@ function httpRefusal(error: OpsError | null, tool: Tool | undefined, call: Call,
 /** All scopes of this very call, so that one step-up is enough: the least one, and what its arguments need where they are valid. */
 function scopesOf(tool: Tool, args: unknown): Scope[] {
   const parsed = tool.scopes.of ? tool.input.safeParse(args) : undefined;
-  return [...new Set([tool.scopes.least, ...(parsed?.success ? (tool.scopes.of?.(parsed.data) ?? []) : [])])];
+  return parsed?.success ? scopesOfCall(tool, parsed.data) : leastScopes(tool);
 }
 
 function isModern({ params }: Message, header: string | null): boolean {

@@ -5,7 +5,7 @@
 import type { Call, Narrow, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import { holds, type Mode, readsOnly, type Scope } from '../core/scopes.ts';
-import { type Tool, worstRisk } from '../core/tool.ts';
+import { leastScopes, type Tool, worstRisk } from '../core/tool.ts';
 import type { Policy } from './ports.ts';
 
 /** Steps 1 and 2 of the door: who it is, and whether this one may call this tool at all. */
@@ -24,7 +24,7 @@ export function admit(call: Call, p: Policy): { who: Principal; tool: Tool } {
   const off = p.off(tool);
   if (off) throw new OpsError('unavailable', `${tool.name} is off: ${off.why}`, { hint: off.hint });
   forbidWrites(tool, p.mode, call.narrow);
-  need(who, [tool.scopes.least], tool);
+  need(who, leastScopes(tool), tool);
   return { who, tool };
 }
 
@@ -43,7 +43,7 @@ export function visible(who: Principal | undefined, narrow: Narrow | undefined, 
     (t) =>
       !p.off(t) &&
       !hiddenBy(narrow, t) &&
-      holds(who.scopes, t.scopes.least) &&
+      leastScopes(t).every((s) => holds(who.scopes, s)) &&
       (readsOnly(worstRisk(t)) || !(p.mode === 'read-only' || narrow?.readOnly)),
   );
 }

@@ -10,7 +10,7 @@ import { OpsError, toOpsError, type WireError } from '../core/errors.ts';
 import { strip } from '../core/foreign.ts';
 import { hasMark } from '../core/redact.ts';
 import { readsOnly, type Scope } from '../core/scopes.ts';
-import { riskOf, worstRisk } from '../core/tool.ts';
+import { riskOf, scopesOfCall, worstRisk } from '../core/tool.ts';
 import { admit, need, visible } from './authorize.ts';
 import { deadline } from './deadline.ts';
 import { approve, type Engine, execute, type Job, timeoutOf } from './execute.ts';
@@ -73,7 +73,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
       Object.assign(facts, { risk, targets });
 
       // 5. authorize these arguments: what they need beyond the least scope, and no redacted text written back
-      const scopes: Scope[] = [...new Set([tool.scopes.least, ...(tool.scopes.of?.(input) ?? [])])];
+      const scopes = scopesOfCall(tool, input);
       facts.scopes = scopes;
       need(who, scopes, tool);
       if (!readsOnly(risk) && hasMark(input))

@@ -62,7 +62,7 @@ export const resultQuery = defineRead({
   core: true,
   input,
   output: ResultAnswer,
-  scopes: { least: 'system:read' },
+  scopes: { least: null },
   risk: 'read',
   annotations: { idempotent: true, openWorld: false },
   perPrincipal: true,

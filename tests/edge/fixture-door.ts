@@ -1,7 +1,9 @@
 /** A door as the faces see it: the real rights (policy/authorize.ts), the rest small and in memory. Every record is kept. */
+
 import type { Call, Log, Outcome, Principal } from '../../src/core/call.ts';
 import { OpsError, toOpsError } from '../../src/core/errors.ts';
 import type { Mode, Scope } from '../../src/core/scopes.ts';
+import { scopesOfCall } from '../../src/core/tool.ts';
 import { admit, need, visible } from '../../src/policy/authorize.ts';
 import type { Door, Policy, Refused } from '../../src/policy/ports.ts';
 import { catalog } from './fixture-tools.ts';
@@ -58,7 +60,7 @@ export function fixtureDoor(o: { mode?: Mode } = {}): FixtureDoor {
       const hint = `${tool.name} takes: ${Object.keys(tool.input.shape).join(', ')}.`;
       throw new OpsError('validation', parsed.error.issues[0]?.message ?? '', { hint });
     }
-    need(principal, [tool.scopes.least, ...(tool.scopes.of?.(parsed.data) ?? [])], tool);
+    need(principal, scopesOfCall(tool, parsed.data), tool);
     if (tool.change)
       return {
         status: 'pending',
