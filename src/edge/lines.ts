@@ -10,6 +10,8 @@ import { faultOf, isRecord } from './behind.ts';
 
 /** A request is arguments, never a payload. */
 export const MOST_FRAME_BYTES = 1024 * 1024;
+/** Far more than the door lets run at once. One pipe's worth of requests, all answered at once, would be tens of megabytes. */
+const MOST_UNDER_WAY = 64;
 
 export interface LineHooks {
   /** A line that is no message: what to answer. */
@@ -35,6 +37,11 @@ export class LineTransport implements Transport {
   #bytes = 0;
   /** Inside a line that is too long: skipped to its end without being kept. */
   #skipping = false;
+  /** Read, and not yet looked at. */
+  #held: Buffer | null = null;
+  /** Standard output takes no more for now. */
+  #blocked = false;
+  #stopped = false;
   #closed = false;
   readonly #unanswered = new Set<RequestId>();
   #drained: (() => void)[] = [];
@@ -60,6 +67,8 @@ export class LineTransport implements Transport {
 
   /** No more messages come in; what is under way may still be answered. */
   stopReading(): void {
+    this.#stopped = true;
+    this.#held = null;
     this.#in.off('data', this.#onData);
     this.#in.pause();
   }
@@ -109,12 +118,12 @@ export class LineTransport implements Transport {
 
   #write(message: JSONRPCMessage): void {
     if (this.#closed || this.#out.destroyed) return;
-    if (this.#print(`${JSON.stringify(message)}\n`)) return;
+    if (this.#print(`${JSON.stringify(message)}\n`) || this.#blocked) return;
     // A client that does not read gets nothing more to answer: otherwise its answers would pile up here.
-    if (this.#in.isPaused()) return;
-    this.#in.pause();
+    this.#blocked = true;
     this.#out.once('drain', () => {
-      if (!this.#closed) this.#in.resume();
+      this.#blocked = false;
+      this.#work();
     });
   }
 
@@ -132,17 +141,24 @@ export class LineTransport implements Transport {
   };
 
   readonly #onData = (chunk: Buffer | string) => {
-    let rest = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
-    for (;;) {
-      const end = rest.indexOf(10);
-      if (end === -1) break;
-      this.#take(rest.subarray(0, end));
-      this.#endLine();
-      rest = rest.subarray(end + 1);
-      if (this.#closed) return;
-    }
-    if (rest.length > 0) this.#take(rest);
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    this.#held = this.#held ? Buffer.concat([this.#held, bytes]) : bytes;
+    this.#work();
   };
+
+  /** Takes line by line, as long as there is room for another answer; the rest waits, here and then in the pipe. */
+  #work(): void {
+    while (this.#held && !this.#blocked && this.#unanswered.size < MOST_UNDER_WAY) {
+      const rest: Buffer = this.#held;
+      const end = rest.indexOf(10);
+      this.#held = end === -1 || end === rest.length - 1 ? null : rest.subarray(end + 1);
+      this.#take(end === -1 ? rest : rest.subarray(0, end));
+      if (end !== -1) this.#endLine();
+    }
+    if (this.#stopped) return;
+    if (this.#held || this.#blocked) this.#in.pause();
+    else if (this.#in.isPaused()) this.#in.resume();
+  }
 
   #take(bytes: Buffer): void {
     if (this.#skipping) return;
@@ -183,6 +199,14 @@ export class LineTransport implements Transport {
     }
     const m = message as JSONRPCMessage & Partial<Request>;
     if (typeof m.method === 'string' && m.id !== undefined) {
+      // Answered to no id: an answer to this one would be taken for the answer to the first.
+      if (this.#unanswered.has(m.id)) {
+        const error = new OpsError('conflict', `The id ${JSON.stringify(m.id).slice(0, 80)} is still under way.`, {
+          hint: 'Give each request its own id.',
+        });
+        this.#write(this.#hooks.refuse(error, -32_600));
+        return;
+      }
       const answer = this.#hooks.intercept(m as Request);
       if (answer) {
         this.#write(answer);
@@ -202,7 +226,9 @@ export class LineTransport implements Transport {
   }
 
   #settle(id: RequestId): void {
-    if (this.#unanswered.delete(id) && this.#unanswered.size === 0) this.#release();
+    if (!this.#unanswered.delete(id)) return;
+    if (this.#unanswered.size === 0) this.#release();
+    if (this.#held) this.#work();
   }
 
   #release(): void {

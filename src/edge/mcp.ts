@@ -105,7 +105,7 @@ export function createMcpFactory(o: McpOptions): McpFactory {
         tool: target.tool,
         args: target.args,
         principal: caller.principal,
-        signal: ctx.mcpReq.signal,
+        signal: cancelled(ctx.mcpReq.signal),
         ...(caller.address === undefined ? {} : { address: caller.address }),
         ...(caller.narrow === undefined ? {} : { narrow: caller.narrow }),
         ...(client === undefined ? {} : { client }),
@@ -159,6 +159,15 @@ const carried = (ctx: ServerContext) => ctx.http?.authInfo?.extra?.caller as Cal
 
 const knows = (door: Door, { principal, narrow }: Caller, name: string) =>
   door.visible(principal, narrow).some((t) => t.name === name);
+
+/** The SDK aborts with whatever the client wrote as its reason, or with an error of its own: to the door both are a caller who left. */
+function cancelled(signal: AbortSignal): AbortSignal {
+  const stop = new AbortController();
+  const left = () => stop.abort(new DOMException('The caller cancelled.', 'AbortError'));
+  if (signal.aborted) left();
+  else signal.addEventListener('abort', left, { once: true });
+  return stop.signal;
+}
 
 const MOST_CLIENT = 100;
 

@@ -186,7 +186,7 @@ describe('methods, names and arguments', () => {
     await (await w.post(m.replace('"X"', '"__proto__"'))).text();
     expect(({} as { polluted?: number }).polluted).toBeUndefined();
     expect(w.records.length).toBe(1);
-    expect((w.records[0]?.call?.args as { top?: number }).top).toBeUndefined();
+    expect(JSON.stringify(w.records[0]?.call?.args)).toBe('{}');
   });
 
   test('a failed answer of the tool itself stays an answer of the tool', async () => {
