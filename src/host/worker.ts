@@ -169,8 +169,6 @@ export class StatfsPool {
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
     });
-    // Neither it nor its port may keep the process: who waits for an answer holds a timer.
-    worker.unref();
     const thread: Thread = { worker, job: null, lost: false };
     this.#threads.add(thread);
     guardExit();
@@ -178,6 +176,9 @@ export class StatfsPool {
     // Out of memory or a crash of the thread: its mount gets an error, the next call a new thread.
     worker.on('error', () => this.#drop(thread));
     worker.on('exit', () => this.#drop(thread));
+    // Neither it nor its port may keep the process: who waits for an answer holds a timer. Listening for messages takes a
+    // hold on the port again, so this comes last.
+    worker.unref();
   }
 
   #give(thread: Thread, job: Job): void {

@@ -74,7 +74,7 @@ export function parseChrony(
   return {
     synchronised: status !== 'Not synchronised',
     source: fields[1] || fields[0] || null,
-    offsetMs: fields[4] && Number.isFinite(offset) ? offset * 1000 : null,
+    offsetMs: fields[4] && Number.isFinite(offset) ? Math.round(offset * 1e6) / 1000 : null,
   };
 }
 
