@@ -191,7 +191,7 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
       ...(caller.narrow === undefined ? {} : { narrow: caller.narrow }),
     };
     const tool = door.catalog.tools.find((t) => t.name === target.tool);
-    const refusal = httpRefusal(door.check(call), tool, call, o.now());
+    const refusal = httpRefusal(door, tool, call, o.now());
     if (!refusal) return null;
     const outcome = await door.run(call);
     visit.recorded = true;
@@ -215,19 +215,22 @@ interface HttpRefusal {
 }
 
 /** Which refusals HTTP has words for. A mode that forbids changes is none of them: no other token would help. */
-function httpRefusal(error: OpsError | null, tool: Tool | undefined, call: Call, now: number): HttpRefusal | null {
+function httpRefusal(door: Door, tool: Tool | undefined, call: Call, now: number): HttpRefusal | null {
+  const error = door.check(call);
   if (error?.code === 'limit') return { status: 429, headers: (e) => retryAfter(e.details.retryAfterMs) };
   if (error && error.code !== 'permission') return null;
   const { principal } = call;
   if (!principal?.valid() || (principal.expiresAtMs !== null && principal.expiresAtMs <= now))
     return { status: 401, headers: () => unauthorised(true).headers };
-  const needed = tool ? scopesOf(tool, call.args) : [];
+  const needed = tool ? scopesNeeded(tool, call.args) : [];
   if (needed.every((s) => holds(principal.scopes, s))) return null;
+  // Would all scopes help? Where the mode forbids it, they would not, and the door's own words say so.
+  if (!door.visible({ ...principal, scopes: new Set(['admin']) }, call.narrow).includes(tool as Tool)) return null;
   return { status: 403, headers: () => insufficientScope(needed) };
 }
 
 /** All scopes of this very call, so that one step-up is enough: the least one, and what its arguments need where they are valid. */
-function scopesOf(tool: Tool, args: unknown): Scope[] {
+function scopesNeeded(tool: Tool, args: unknown): Scope[] {
   const parsed = tool.scopes.of ? tool.input.safeParse(args) : undefined;
   return parsed?.success ? scopesOfCall(tool, parsed.data) : leastScopes(tool);
 }
