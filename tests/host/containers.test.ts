@@ -1,4 +1,7 @@
 /** Whose figure it is: on each kind of host, the fixtures say what must be said, and the traps are in them. */
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createHost, type OpenHost } from '../../src/host/index.ts';
@@ -239,5 +242,114 @@ describe('an unprivileged LXC under Proxmox, with lxcfs', () => {
     expect(health.oomKills.value).toEqual({ sinceBoot: 4, whose: 'container' });
     expect(health.blind.map((b) => b.what)).toEqual(["the container's own load", 'temperatures']);
     expect(health.blind[0]?.fix).toContain('lxcfs -l');
+  });
+});
+
+describe('the fixtures, bent', () => {
+  const folders: string[] = [];
+  afterAll(() => {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** A copy of a fixture that `change` may spoil. */
+  function bent(kind: string, change: (put: (path: string, text: string) => void, folder: string) => void) {
+    const folder = mkdtempSync(join(tmpdir(), 'deckhand-bent-'));
+    folders.push(folder);
+    cpSync(fileURLToPath(new URL(`../fixtures/${kind}`, import.meta.url)), folder, {
+      recursive: true,
+      verbatimSymlinks: true,
+    });
+    change((path, text) => {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    }, folder);
+    const host = createHost({ log: quietLog, procRoot: folder });
+    open.push(host);
+    return host.system;
+  }
+
+  test('a machine booted from a container image is no container, whatever lies in its root', () => {
+    const system = bent('vm', (put) => put('.dockerenv', ''));
+    expect(system.identity().virtualisation).toMatchObject({ kind: 'kvm', container: false });
+  });
+
+  test('with the cgroup tree of the machine in view, the tightest limit on the way up holds', () => {
+    const scope = 'system.slice/pods.slice/docker-b71c.scope';
+    const system = bent('docker-v2', (put, folder) => {
+      const files = 'memory.max memory.current memory.stat memory.events cpu.max cpu.stat cpu.pressure pids.current';
+      mkdirSync(join(folder, 'sys/fs/cgroup', scope), { recursive: true });
+      for (const f of files.split(' '))
+        renameSync(join(folder, 'sys/fs/cgroup', f), join(folder, 'sys/fs/cgroup', scope, f));
+      put('sys/fs/cgroup/system.slice/pods.slice/memory.max', `${512 * MiB}\n`);
+      put('sys/fs/cgroup/system.slice/pods.slice/memory.current', `${100 * MiB}\n`);
+      put('sys/fs/cgroup/system.slice/pods.slice/cpu.max', '50000 100000\n');
+      put('sys/fs/cgroup/system.slice/memory.max', 'max\n');
+      put('proc/self/cgroup', `0::/${scope}\n`);
+      put('proc/1/cgroup', `0::/${scope}\n`);
+    });
+    const s = system.snapshot();
+    expect(s.memory.value).toMatchObject({ limitBytes: 512 * MiB, usedByCgroupBytes: 100 * MiB, whose: 'container' });
+    expect(s.cpu.value).toMatchObject({ limitCpus: 0.5, cgroupUsedMs: 903_312.041 });
+  });
+
+  test("a container without limits: the memory is the machine's, the use its own", () => {
+    const system = bent('docker-v2', (put) => {
+      put('sys/fs/cgroup/memory.max', 'max\n');
+      put('sys/fs/cgroup/cpu.max', 'max 100000\n');
+    });
+    const s = system.snapshot();
+    expect(s.memory.value).toMatchObject({
+      whose: 'host',
+      source: '/proc/meminfo',
+      totalBytes: 16_333_412 * 1024,
+      limitBytes: null,
+      usedByCgroupBytes: 644_245_094,
+    });
+    expect(s.cpu.value).toMatchObject({ limitCpus: null, cgroupUsedMs: 903_312.041 });
+  });
+
+  test('an LXC whose lxcfs is gone says so, and shows nothing of the machine as its own', async () => {
+    const system = bent('lxc-lxcfs', (put, folder) => {
+      const table = readFileSync(join(folder, 'proc/self/mountinfo'), 'utf8');
+      put('proc/self/mountinfo', table.replace(/^.*fuse\.lxcfs.*\n/gm, ''));
+    });
+    expect(system.snapshot().memory.value).toMatchObject({
+      whose: 'host',
+      limitBytes: null,
+      usedByCgroupBytes: 913_309_696,
+    });
+    expect(system.snapshot().cpu.value).toMatchObject({ whose: 'host', cgroupUsedMs: 33_120_411.204 });
+    expect((await system.health()).blind.map((b) => b.what)).toContain("the container's own memory and limits");
+  });
+
+  test('lxcfs on cgroup v1 knows the time of the container, and with -l its load', () => {
+    const system = bent('lxc-lxcfs', (put, folder) => {
+      const table = readFileSync(join(folder, 'proc/self/mountinfo'), 'utf8').replace(
+        /^(1507 .*) - cgroup2 .*$/m,
+        '$1 - tmpfs tmpfs rw\n1508 1507 0:30 / /sys/fs/cgroup/pids rw - cgroup none rw,pids\n1509 1507 0:31 / /sys/fs/cgroup/cpuacct rw - cgroup none rw,cpu,cpuacct',
+      );
+      put('proc/self/mountinfo', table);
+      put('sys/fs/cgroup/pids/pids.current', '62\n');
+      put('proc/loadavg', '0.10 0.10 0.05 1/61 900\n');
+    });
+    const s = system.snapshot();
+    expect(s.cpu.value).toMatchObject({ whose: 'container', source: '/proc/stat (lxcfs)' });
+    expect(s.load.value).toMatchObject({ whose: 'container', one: 0.1 });
+    expect(s.whose?.disks).toBe('container');
+  });
+
+  test('a host seen through its mounted views: its own name, mounts and network, and no commands', async () => {
+    const system = bent('vm', (put) => {
+      put('proc/sys/kernel/hostname', 'the-container\n');
+      put('proc/1/net/dev', readFileSync('/dev/null', 'utf8'));
+      put('proc/1/mountinfo', '28 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n');
+    });
+    expect(system.identity().hostname).toBe('web1');
+    expect((await system.filesystems()).map((f) => f.mount)).toEqual(['/']);
+    expect(system.snapshot().networks.value?.map((n) => n.name)).toEqual(['lo', 'ens18']);
+    expect((await system.health()).failedUnits).toMatchObject({
+      value: null,
+      why: expect.stringContaining('cannot be run'),
+    });
   });
 });

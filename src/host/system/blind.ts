@@ -2,7 +2,7 @@
  * What this host lacks or hides from us, each with the exact mend. Only what was seen to hold here and now is listed: a
  * hint that does not apply teaches people to skip the list.
  */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import type { Blind } from '../../core/host.ts';
 import { type KeptFiles, namesIn, type Root, readOnce, textOrNull } from './files.ts';
 import type { Facts } from './identity.ts';
@@ -45,11 +45,11 @@ export function blindSpots(root: Root, files: KeptFiles, facts: Facts, o: BlindO
   // Readable by its owner and whoever may trace it: for the first process of the machine that is the question itself.
   else if (o.uid !== 0 && readable(root.of('/proc/1/io')) === 'no')
     blind.push({
-      what: "disk traffic and descriptors of other users' processes",
+      what: `disk traffic${countsFds() ? '' : ' and descriptors'} of other users' processes`,
       why: '/proc/<pid>/io needs root or CAP_SYS_PTRACE',
       fix: o.systemd
         ? 'systemctl edit deckhand: [Service] AmbientCapabilities=CAP_SYS_PTRACE CapabilityBoundingSet=CAP_SYS_PTRACE'
-        : 'run deckhand as root, or: setcap cap_sys_ptrace+ep "$(readlink -f "$(command -v node)")"',
+        : 'start it as root: sudo deckhand serve',
     });
 
   if (!root.foreign) {
@@ -156,6 +156,11 @@ function readable(path: string): Access {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'absent' : 'no';
   }
+}
+
+/** Since Linux 6.2 the size of the folder is the number of descriptors, for everybody. */
+function countsFds(): boolean {
+  return (statSync('/proc/self/fd', { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 function userName(root: Root, uid: number): string {
