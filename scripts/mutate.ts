@@ -24,8 +24,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     what: 'an expired or revoked principal is let in',
     file: rights,
-    find: 'if (!who || !current(who, p.clock.now()))',
-    put: 'if (!who)',
+    find: 'if (!who || !current(who, p.clock.now()))\n    throw',
+    put: 'if (!who)\n    throw',
   },
   {
     what: 'the least scope is not asked for',
@@ -79,8 +79,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     what: 'no lock is taken',
     file: engine,
-    find: "      if (!lock) throw new OpsError('conflict'",
-    put: "      if (!lock && key === '') throw new OpsError('conflict'",
+    find: 'const lock = p.locks.acquire(key);',
+    put: 'const lock = key ? { [Symbol.dispose]() {} } : p.locks.acquire(key);',
   },
   {
     what: 'a deaf handler is waited for',

@@ -42,7 +42,18 @@ const newer = (era: Era) =>
   } as never);
 
 /** What the two clients have in common, as far as it is used here. */
-export type AnyClient = Pick<Client, 'listTools' | 'callTool' | 'close' | 'getServerVersion'>;
+export type AnyClient = Pick<
+  Client,
+  | 'listTools'
+  | 'callTool'
+  | 'close'
+  | 'getServerVersion'
+  | 'listResources'
+  | 'listResourceTemplates'
+  | 'readResource'
+  | 'listPrompts'
+  | 'getPrompt'
+>;
 
 export async function overStdio(era: Era, at: Place, args: string[] = []): Promise<AnyClient> {
   const how = { command: process.execPath, args: [launcher, ...args, 'stdio'], env: at.env, stderr: 'pipe' as const };
