@@ -1,0 +1,297 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createRedactor, hasMark, MARK } from '../../src/core/redact.ts';
+import { alnum, ORDINARY, secrets } from './redact_corpus.ts';
+
+const redactor = createRedactor({});
+const planted = secrets();
+
+/** What one would write first: exact key names, `name=value` and `name: value`. The control. */
+function naive(s: string): string {
+  return s.replace(/\b(password|token|secret|api_key)(\s*[=:]\s*)\S+/g, '$1$2***');
+}
+
+describe('text', () => {
+  it('has a corpus worth the name', () => {
+    expect(planted.length).toBeGreaterThanOrEqual(80);
+    expect(ORDINARY.length).toBeGreaterThanOrEqual(60);
+    for (const { text, secrets } of planted) for (const s of secrets) expect(text).toContain(s);
+  });
+
+  it.each(planted)('takes the secret out of $text', ({ text, secrets }) => {
+    const out = redactor.text(text);
+    for (const s of secrets) expect(out).not.toContain(s);
+    expect(out).toContain('⟦redacted:');
+    expect(redactor.text(out)).toBe(out);
+  });
+
+  it('leaves no long part of a secret either', () => {
+    for (const { text, secrets } of planted) {
+      const out = redactor.text(text);
+      for (const s of secrets) {
+        const parts = s.length > 8 ? [s.slice(0, 8), s.slice(-8)] : [s];
+        for (const part of parts) expect(out, text).not.toContain(part);
+      }
+    }
+  });
+
+  it('control: a naive redactor leaks from the same corpus', () => {
+    const leaked = planted.filter(({ text, secrets }) => secrets.some((s) => naive(text).includes(s)));
+    expect(leaked.length).toBeGreaterThan(planted.length / 2);
+  });
+
+  it.each(ORDINARY)('leaves %s', (line) => {
+    expect(redactor.text(line)).toBe(line);
+  });
+
+  it('keeps what stands around a secret', () => {
+    const p = alnum(10);
+    expect(redactor.text(`postgres://app:${p}@db:5432/shop`)).toBe(`postgres://app:${MARK('password')}@db:5432/shop`);
+    expect(redactor.text(`mysqldump -u root -p${p} --all`)).toBe(`mysqldump -u root -p${MARK('password')} --all`);
+    expect(redactor.text(`{"a":1,"password":"${p}","b":2}`)).toBe(`{"a":1,"password":"${MARK('password')}","b":2}`);
+    expect(redactor.text(`-o user=b,password=${p},vers=3`)).toBe(`-o user=b,password=${MARK('password')},vers=3`);
+    expect(redactor.text(`/x?token=${p}&page=2`)).toBe(`/x?token=${MARK('token')}&page=2`);
+    expect(redactor.text(`curl -H "Authorization: Bearer ${p}" https://x`)).toBe(
+      `curl -H "Authorization: Bearer ${MARK('authorization')}" https://x`,
+    );
+  });
+
+  it('takes known values out, in every spelling, and never inside a mark', () => {
+    const r = createRedactor({ values: ['s3cr ét/"x"', 'redacted', 'abc', 'a.c*d'] });
+    const v = 's3cr ét/"x"';
+    for (const text of [`a ${v} b`, `?q=${encodeURIComponent(v)}&`, JSON.stringify({ q: v })]) {
+      expect(r.text(text)).toContain(MARK('value'));
+      expect(r.text(r.text(text))).toBe(r.text(text));
+    }
+    expect(r.text(`x ${MARK('token')} redacted`)).toBe(`x ${MARK('token')} ${MARK('value')}`);
+    // Too short to be taken out of every word; special characters stand for themselves.
+    expect(r.text('abc a.c*d aXc*d')).toBe(`abc ${MARK('value')} aXc*d`);
+  });
+});
+
+describe('deep', () => {
+  it('decides by key, also in lists, and by the flag before a word', () => {
+    const p = `${alnum(5)} ${alnum(5)}`;
+    expect(redactor.deep({ password: 'x' })).toEqual({ password: MARK('password') });
+    const out = redactor.deep({
+      db: { dbPassword: p, port: 5432, passwords: [p, p], password_file: '/run/x' },
+      Env: [`DB_PASSWORD=${p}`, 'PATH=/bin'],
+      Cmd: ['app', '--password', p, '--verbose'],
+      mysql: ['/usr/bin/mysql', `-p${p}`, 'shop db'],
+      curl: ['curl', '-u', `bob:${p}`, 'https://x'],
+      env: [{ name: 'API_TOKEN', value: p }],
+      pin: { password: 123456 },
+      credentials: { user: { inner: p } },
+      tokens: 17,
+    });
+    expect(JSON.stringify(out)).not.toContain(p);
+    expect(out.tokens).toBe(17);
+    expect(out.pin.password).toBe(MARK('password'));
+    expect(out.db.password_file).toBe('/run/x');
+    expect(out.mysql).toEqual(['/usr/bin/mysql', `-p${MARK('password')}`, 'shop db']);
+    expect(out.curl).toEqual(['curl', '-u', `bob:${MARK('password')}`, 'https://x']);
+    expect(out.Cmd[3]).toBe('--verbose');
+  });
+
+  it('returns the same reference where nothing changed', () => {
+    const clean = { a: ['x', 1, null, { b: 'mysql -u root' }], c: true };
+    expect(redactor.deep(clean)).toBe(clean);
+    const mixed = { clean, token: alnum(20) };
+    const out = redactor.deep(mixed);
+    expect(out).not.toBe(mixed);
+    expect(out.clean).toBe(clean);
+    expect(mixed.token).not.toContain('⟦');
+  });
+
+  it('redacts keys, keeps __proto__ a key, and leaves out what lies too deep', () => {
+    const token = `gh${'p'}_${alnum(36)}`;
+    expect(JSON.stringify(redactor.deep({ [token]: 1 }))).not.toContain(token);
+    const proto = redactor.deep(JSON.parse(`{"__proto__":{"password":"x"}}`));
+    expect(Object.keys(proto)).toEqual(['__proto__']);
+    let v: unknown = token;
+    for (let i = 0; i < 500; i++) v = [v];
+    const out = JSON.stringify(redactor.deep(v));
+    expect(out).not.toContain(token);
+    expect(out).toContain('left out⟧');
+  });
+});
+
+describe('hasMark', () => {
+  it('finds a mark of either form at any depth, in keys too', () => {
+    expect(hasMark(MARK('password'))).toBe(true);
+    expect(hasMark({ a: [{ b: 'x ⟦312 lines left out⟧ y' }] })).toBe(true);
+    expect(hasMark({ [`a${MARK('x')}`]: 1 })).toBe(true);
+    let v: unknown = MARK('x');
+    for (let i = 0; i < 100_000; i++) v = [v];
+    expect(hasMark(v)).toBe(true);
+  });
+  it('finds none elsewhere', () => {
+    for (const v of [null, undefined, 1, '', 'redacted:', '⟦', '⟦math⟧', 'left out⟧', { a: ['b'] }])
+      expect(hasMark(v)).toBe(false);
+  });
+});
+
+describe('properties', () => {
+  const bits = fc.constantFrom(
+    ...[
+      'password',
+      'token=',
+      '--secret ',
+      'api_key: ',
+      '"',
+      "'",
+      '\\"',
+      ' ',
+      '\n',
+      '=',
+      ':',
+      '://',
+      '@',
+      '&',
+      '?',
+      '|',
+      '<',
+      '>',
+      ';',
+      ',',
+    ],
+    ...[
+      'Authorization: ',
+      'Bearer ',
+      'Cookie: ',
+      'mysql -p',
+      'curl -u a:',
+      '-----BEGIN PRIVATE KEY-----',
+      '-----END ',
+      '⟦',
+      '⟧',
+    ],
+    ...[
+      MARK('password'),
+      'ey',
+      'Jabcdefghij.',
+      'abcdef012345ABCDEF',
+      'x',
+      '/etc/x',
+      '${A}',
+      'echo ',
+      ' | sudo -S',
+      'identified by ',
+      '{',
+      '[',
+    ],
+  );
+  const messy = fc.oneof(
+    fc.string({ unit: 'grapheme', maxLength: 60 }),
+    fc.array(fc.oneof(bits, fc.constantFrom(...planted.map((p) => p.text))), { maxLength: 14 }).map((a) => a.join('')),
+  );
+
+  it('is idempotent', () => {
+    fc.assert(
+      fc.property(messy, (s) => {
+        const once = redactor.text(s);
+        expect(redactor.text(once)).toBe(once);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('is idempotent on values, with known secrets', () => {
+    const r = createRedactor({ values: ['password', 'token', 'abcdef012345ABCDEF', 'mysql'] });
+    fc.assert(
+      fc.property(fc.dictionary(messy, fc.oneof(messy, fc.array(messy))), (v) => {
+        const once = r.deep(v);
+        expect(r.deep(once)).toEqual(once);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('lets no planted secret survive in any JSON', () => {
+    const leaf = fc.constantFrom(...planted);
+    const tree = fc.letrec<{ node: unknown; plant: (typeof planted)[number] }>((tie) => ({
+      plant: leaf,
+      node: fc.oneof(
+        { maxDepth: 5 },
+        leaf,
+        fc.jsonValue({ maxDepth: 1 }),
+        fc.array(tie('node'), { maxLength: 4 }),
+        fc.dictionary(fc.string({ maxLength: 8 }), tie('node'), { maxKeys: 4 }),
+      ),
+    })).node;
+    const isPlanted = (v: unknown): v is (typeof planted)[number] => planted.includes(v as (typeof planted)[number]);
+    fc.assert(
+      fc.property(tree, (t) => {
+        const hidden: string[] = [];
+        const json = JSON.parse(
+          JSON.stringify(t, (_, v) => {
+            if (!isPlanted(v)) return v;
+            hidden.push(...v.secrets);
+            return v.text;
+          }) ?? 'null',
+        );
+        const strings: string[] = [];
+        JSON.stringify(redactor.deep(json), (k, v) => {
+          strings.push(k);
+          if (typeof v === 'string') strings.push(v);
+          return v;
+        });
+        const all = strings.join('\n');
+        for (const s of hidden) expect(all).not.toContain(s);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('time', () => {
+  const rows: [string, string][] = [
+    ['one letter', 'a'],
+    ['name characters', 'key'],
+    ['names', 'key='],
+    ['sure names that come to nothing', 'token:/etc/'],
+    ['quotes', 'key="'],
+    ['escaped quotes', 'password=\\"'],
+    ['messages', 'password: not '],
+    ['blocks', 'key: |\n '],
+    ['sure blocks', 'secret: >\n\n'],
+    ['elements', '<key>'],
+    ['URLs', '://a:'],
+    ['URLs with @', '://a@:'],
+    ['URLs in one word', 'http://x:b/@'],
+    ['authorization', 'authorization: '],
+    ['bearer', 'bearer aaaaaaaaaaaa '],
+    ['PEM', '-----BEGIN PRIVATE KEY-----'],
+    ['PEM, ended elsewhere', '-----BEGIN PRIVATE KEY-----\n-----END '],
+    ['commands', 'mysql -p '],
+    ['commands in one line', 'curl -u a'],
+    ['pipes', 'echo a '],
+    ['SQL', 'identified by identified with a '],
+    ['JWT', 'eyJaaaaaaaaa'],
+    ['JWT dots', 'eyJaaaaaaaaa.aaaa'],
+    ['Discord', 'MTAaaaaaaaaaaaaaaaaaaaaaaaaa.'],
+    ['digits', '1234567890:A'],
+    ['hashes', '$6$'],
+    ['dsn', 'a.a.a.a@tcp'],
+    ['marks', '⟦redacted:'],
+    ['cookies', 'cookie: a; '],
+    ['brackets', '${{'],
+  ];
+  const took = (text: string): number => {
+    let best = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 3; i++) {
+      const from = performance.now();
+      redactor.text(text);
+      best = Math.min(best, performance.now() - from);
+    }
+    return best;
+  };
+  it.each(rows)('grows with the text and no faster: %s', (_, bit) => {
+    const text = (n: number) => `password token mysql http:// echo ident ${bit.repeat(Math.ceil(n / bit.length))}`;
+    took(text(25_000));
+    const small = took(text(25_000));
+    const large = took(text(100_000));
+    // Quadratic would be 16; the constant forgives a busy machine on times near nothing.
+    expect(large).toBeLessThan(small * 9 + 8);
+  });
+});
