@@ -1,4 +1,8 @@
 /** Call ids of the faces: the same in log, audit and error answers. Short, because people read them aloud; random, not secret. */
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 
-export const newCallId = (): string => randomBytes(6).toString('hex');
+/** 48 random bits. A UUID's, because Node draws those in batches: `randomBytes` was a tenth of a small HTTP call. */
+export function newCallId(): string {
+  const uuid = randomUUID();
+  return uuid.slice(0, 8) + uuid.slice(9, 13);
+}

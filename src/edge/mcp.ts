@@ -99,19 +99,24 @@ export function createMcpFactory(o: McpOptions): McpFactory {
       }
       const client = clientOf(ctx, server);
       const progress = progressOf(ctx, o.log);
+      const cancel = cancelled(ctx.mcpReq.signal);
       const call: Call = {
         id,
         face: caller.face,
         tool: target.tool,
         args: target.args,
         principal: caller.principal,
-        signal: cancelled(ctx.mcpReq.signal),
+        signal: cancel.signal,
         ...(caller.address === undefined ? {} : { address: caller.address }),
         ...(caller.narrow === undefined ? {} : { narrow: caller.narrow }),
         ...(client === undefined ? {} : { client }),
         ...(progress === undefined ? {} : { progress }),
       };
-      return { outcome: await door.run(call), id };
+      try {
+        return { outcome: await door.run(call), id };
+      } finally {
+        cancel.release();
+      }
     }
 
     server.setRequestHandler('tools/list', (_request, ctx) => ({ tools: seen(ctx).tools }));
@@ -160,13 +165,16 @@ const carried = (ctx: ServerContext) => ctx.http?.authInfo?.extra?.caller as Cal
 const knows = (door: Door, { principal, narrow }: Caller, name: string) =>
   door.visible(principal, narrow).some((t) => t.name === name);
 
-/** The SDK aborts with whatever the client wrote as its reason, or with an error of its own: to the door both are a caller who left. */
-function cancelled(signal: AbortSignal): AbortSignal {
+/**
+ * The SDK aborts with whatever the client wrote as its reason, or with an error of its own: to the door both are a caller who left.
+ * Released when the call is over, because the SDK aborts then, too, and making that reason is not free.
+ */
+function cancelled(signal: AbortSignal): { signal: AbortSignal; release(): void } {
   const stop = new AbortController();
   const left = () => stop.abort(new DOMException('The caller cancelled.', 'AbortError'));
   if (signal.aborted) left();
   else signal.addEventListener('abort', left, { once: true });
-  return stop.signal;
+  return { signal: stop.signal, release: () => signal.removeEventListener('abort', left) };
 }
 
 const MOST_CLIENT = 100;

@@ -42,6 +42,8 @@ export interface McpRouteOptions {
   streamAfterMs?: number;
 }
 
+const NEVER = new AbortController().signal;
+
 type CallBehind = Extract<Behind, { kind: 'call' }>;
 
 export function createMcpRoute(o: McpRouteOptions): McpRoute {
@@ -181,18 +183,20 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
     target: CallBehind,
   ): Promise<Response | null> {
     const call: Call = {
-      id: o.newId(),
+      id: '',
       face: 'mcp-http',
       tool: target.tool,
       args: target.args,
       principal: caller.principal,
-      signal: request.signal,
+      signal: NEVER,
       ...(caller.address === undefined ? {} : { address: caller.address }),
       ...(caller.narrow === undefined ? {} : { narrow: caller.narrow }),
     };
     const tool = door.catalog.tools.find((t) => t.name === target.tool);
     const refusal = httpRefusal(door, tool, call, o.now());
     if (!refusal) return null;
+    // Made only now, because this question is asked of every call and nearly none is refused.
+    Object.assign(call, { id: o.newId(), signal: request.signal });
     const outcome = await door.run(call);
     visit.recorded = true;
     if (outcome.status === 'failed')
