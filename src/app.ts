@@ -100,6 +100,8 @@ export async function createApp(o: { loaded: Loaded; log: Log; role: Role; versi
       recent: sampler.recent,
       recentProcesses: sampler.recentProcesses,
       absent: () => absent,
+      // A person's one command cannot ask again: the process ends with its answer.
+      ...(o.role === 'cli' ? { patienceMs: 2_400 } : {}),
     },
     clock,
     rate: createRate({
@@ -129,6 +131,8 @@ export async function createApp(o: { loaded: Loaded; log: Log; role: Role; versi
     audit.append('start', { role: o.role, version: o.version, mode: config.mode, uid });
     sampler.start();
   }
+  // A server has the slow facts before it is asked; a client's process leaves the start to its first answer.
+  if (o.role === 'serve') void host.system.health({ waitMs: 0 }).catch(() => {});
   const turnsMs = Math.max(3 * config.sampling.seconds, 30) * 1_000;
 
   return {

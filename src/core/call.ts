@@ -65,6 +65,8 @@ export interface ToolContext {
   recent(): readonly Snapshot[];
   /** The sampler's last process list, null when nothing sampled lately. */
   recentProcesses(): ProcessList | null;
+  /** How long this caller would rather wait than go without a slow fact: a person more than a model that can ask again. */
+  patienceMs?: number;
   /** What toolsets are left out on this host, and why. */
   absent(): readonly Blind[];
   /** Results kept for this principal. */

@@ -31,8 +31,11 @@ export interface SystemHost {
     ids: readonly ProcessId[],
     want: { command?: boolean; fds?: boolean },
   ): Promise<Map<number, ProcessDetails>>;
-  /** Slow facts (units, updates, clock, RAID, OOM kills …), cached for a minute, each with its own time-out. */
-  health(o?: Bounded): Promise<Health>;
+  /**
+   * Slow facts (units, updates, clock, RAID, OOM kills …), kept for a minute or more, each with its own time-out. What is not
+   * known within `waitMs` is a null that says so, and goes on being asked: the next call finds it.
+   */
+  health(o?: Bounded & { waitMs?: number }): Promise<Health>;
 }
 
 export type Virtualisation =

@@ -245,12 +245,12 @@ export function createRedactor(o: { values?: readonly string[] }): Redactor {
   }
 
   function list(v: readonly unknown[], depth: number, under: Naming | null): readonly unknown[] {
-    const from = under ? v : argumentsOf(v);
+    const from = argumentsOf(v);
     let out: unknown[] | null = null;
     for (let i = 0; i < v.length; i++) {
       const word = from[i];
-      const now =
-        typeof word === 'string' && !under ? (behindName(word, v[i - 1]) ?? text(word)) : walk(word, depth + 1, under);
+      const plain = typeof word === 'string' && !(under && goes(word, under));
+      const now = plain ? (behindName(word, v[i - 1]) ?? text(word)) : walk(word, depth + 1, under);
       if (now === v[i]) continue;
       out ??= [...v];
       out[i] = now;
@@ -267,7 +267,7 @@ export function createRedactor(o: { values?: readonly string[] }): Redactor {
     const equals = word.indexOf('=');
     if (equals < 2 || equals > 80 || !/^[\w.-]+$/.test(word.slice(0, equals))) return null;
     const named = naming(word.slice(0, equals));
-    return named && goes(word.slice(equals + 1), named) ? word.slice(0, equals + 1) + MARK(named.kind) : null;
+    return named && goes(word.slice(equals + 1), named) ? text(word.slice(0, equals + 1) + MARK(named.kind)) : null;
   }
 
   function record(v: Record<string, unknown>, depth: number, under: Naming | null): Record<string, unknown> {
@@ -278,7 +278,7 @@ export function createRedactor(o: { values?: readonly string[] }): Redactor {
     for (const key of Object.keys(v)) {
       const part = v[key];
       const safe = text(key);
-      const own = naming(key) ?? (safe === key ? null : naming(safe));
+      const own = safe === key ? naming(key) : surer(naming(key), naming(safe));
       const named = labelled && (key === 'value' || key === 'Value') ? labelled : (own ?? under);
       const now = walk(part, depth + 1, named);
       changed ||= now !== part || safe !== key;
@@ -291,6 +291,9 @@ export function createRedactor(o: { values?: readonly string[] }): Redactor {
 
   return { text, deep: <T>(v: T): T => walk(v, 0, null) as T };
 }
+
+/** A key that holds a secret itself is read before and after, so that a second redaction decides the same. */
+const surer = (a: Naming | null, b: Naming | null): Naming | null => (a?.sure || !b ? a : b);
 
 /** An argument vector of a program with short flags, cleaned as one command line: `['mysql', '-p…']`. */
 function argumentsOf(v: readonly unknown[]): readonly unknown[] {

@@ -54,7 +54,7 @@ const ANYWHERE: readonly Shape[] = [
   {
     kind: 'jwt',
     // The second form is a tunnel token: one base64 object, no dots.
-    pattern: 'eyJ[\\w-]{8,8000}\\.[\\w-]{4,8000}(?:\\.[\\w-]{0,2000}){0,3}|eyJhIjoi[\\w+/=-]{40,2000}',
+    pattern: 'eyJ[\\w-]{8,2000}\\.[\\w-]{4,8000}(?:\\.[\\w-]{0,2000}){0,3}|eyJhIjoi[\\w+/=-]{40,2000}',
     at: ['eyj'],
   },
   { kind: 'age-key', pattern: 'AGE-SECRET-KEY-(?:PQ-)?1[A-Z0-9]{20,2000}', at: ['t-k'] },

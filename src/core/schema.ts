@@ -29,7 +29,13 @@ export const Handle = z
   .describe('As an earlier answer gave it.');
 
 /** Seconds to wait before an answer is `running`. */
-export const WaitS = z.number().int().min(0).max(40).default(20).describe('Longest wait; then it goes on and answers running.');
+export const WaitS = z
+  .number()
+  .int()
+  .min(0)
+  .max(40)
+  .default(20)
+  .describe('Longest wait; then it goes on and answers running.');
 
 export const limit = (standard: number, max: number) => z.number().int().min(1).max(max).default(standard);
 

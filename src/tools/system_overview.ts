@@ -46,6 +46,8 @@ import { observe, within } from './sampling.ts';
 
 /** The host answers these from a cache, or has a deadline of its own; a cold start does not wait for all of it. */
 const SLOW_MS = 2_500;
+/** Slow facts go on being asked, and are there at the next call. */
+const PATIENCE_MS = 250;
 
 const ProcessName = foreign(z.string(), 'process table');
 
@@ -149,7 +151,7 @@ export const systemOverview = defineRead({
     const moments = await observe(ctx, { processes: {} });
     const [filesystems, health] = await Promise.all([
       within(SLOW_MS, system.filesystems({ signal: ctx.signal }), ctx),
-      within(SLOW_MS, system.health({ signal: ctx.signal }), ctx),
+      within(SLOW_MS, system.health({ signal: ctx.signal, waitMs: ctx.patienceMs ?? PATIENCE_MS }), ctx),
     ]);
     const identity = system.identity();
     const { before, after } = moments;

@@ -1,11 +1,12 @@
 /**
  * The slow facts: failed units, updates, reboot, clock, RAID, ZFS, OOM kills. Each is asked on its own, with its own
- * time-out, at the same time as the others, and kept for a minute (updates for an hour); one that cannot be known says why.
+ * time-out, at the same time as the others, and kept for a minute (updates for an hour). One that cannot be known says why,
+ * and a slow one never holds the others up.
  * What we are blind to on this host is gathered in blind.ts.
  */
 import { statSync } from 'node:fs';
 import { toOpsError } from '../../core/errors.ts';
-import type { Bounded, Health } from '../../core/host.ts';
+import type { Bounded, Health, Reading } from '../../core/host.ts';
 import type { Binary, Exec } from '../exec.ts';
 import { blindSpots } from './blind.ts';
 import { type KeptFiles, known, namesIn, type Root, readText, textOrNull, unknown, whyUnread } from './files.ts';
@@ -21,6 +22,10 @@ const KEEP_UPDATES_MS = 3_600_000;
 /** What could not be known is tried again sooner: the lock may be gone. */
 const KEEP_UNKNOWN_MS = 300_000;
 const TIMEOUT_MS = 5_000;
+/** Each part has its own, shorter bound; this is for who wants to know at any price. */
+const LONGEST_MS = 30_000;
+const STALE_MS = 120_000;
+const STILL_ASKED = 'Still being asked: ask again in some seconds.';
 const MAX_BYTES = 1024 * 1024;
 const MAX_UNITS = 1_000;
 
@@ -186,58 +191,85 @@ export function healthReader(root: Root, files: KeptFiles, facts: Facts, clocks:
     return vmstat.value === null ? vmstat : known({ sinceBoot: vmstat.value, whose: 'host' });
   };
 
-  let updates: { at: number; is: Updates } | null = null;
+  // The count goes on being true while its age grows: it is corrected at reading.
+  let countedAt = 0;
   const pending = async (): Promise<Updates> => {
-    const at = clocks.monotonic();
-    const keepMs = updates?.is.value === null ? KEEP_UNKNOWN_MS : KEEP_UPDATES_MS;
-    if (!updates || at - updates.at >= keepMs)
-      updates = { at, is: await pendingUpdates(root, o.exec, o.has, clocks.now()) };
-    const { is } = updates;
-    if (is.value?.listAgeMs == null) return is;
-    return known({ ...is.value, listAgeMs: Math.round(is.value.listAgeMs + (clocks.monotonic() - updates.at)) });
+    countedAt = clocks.monotonic();
+    return pendingUpdates(root, o.exec, o.has, clocks.now());
+  };
+  const aged = (is: Updates): Updates =>
+    is.value?.listAgeMs == null
+      ? is
+      : known({ ...is.value, listAgeMs: Math.round(is.value.listAgeMs + (clocks.monotonic() - countedAt)) });
+
+  const parts = {
+    failedUnits: part(failedUnits, KEEP_MS, clocks),
+    updates: part(pending, KEEP_UPDATES_MS, clocks),
+    rebootRequired: part(async () => rebootRequired(root, facts.found.container), KEEP_MS, clocks),
+    clock: part(clock, KEEP_MS, clocks),
+    raid: part(raid, KEEP_MS, clocks),
+    zfs: part(zfs, KEEP_MS, clocks),
+    oomKills: part(oomKills, KEEP_MS, clocks),
   };
 
-  const safe = <T>(ask: Promise<T>): Promise<T | { value: null; why: string }> =>
-    ask.catch((error: unknown) => unknown(toOpsError(error).message));
-
-  const gather = async (): Promise<Health> => {
-    const [units, waiting, reboot, time, arrays, pools, kills] = await Promise.all([
-      safe(failedUnits()),
-      safe(pending()),
-      safe((async () => rebootRequired(root, facts.found.container))()),
-      safe(clock()),
-      safe(raid()),
-      safe(zfs()),
-      safe(oomKills()),
-    ]);
-    return {
-      failedUnits: units,
-      updates: waiting,
-      rebootRequired: reboot,
-      clock: time,
-      raid: arrays,
-      zfs: pools,
-      oomKills: kills,
-      blind: blindSpots(root, files, facts, { mounts: o.mounts(), uid: o.uid, systemd: systemd() }),
-    };
-  };
-
-  let kept: { at: number; is: Promise<Health> } | null = null;
-  return async ({ signal }: Bounded = {}): Promise<Health> => {
+  return async ({ signal, waitMs = LONGEST_MS }: Bounded & { waitMs?: number } = {}): Promise<Health> => {
     signal?.throwIfAborted();
-    const at = clocks.monotonic();
-    // Kept as a promise: who asks meanwhile waits for the same answer.
-    if (!kept || at - kept.at >= KEEP_MS) {
-      const is = gather();
-      kept = { at, is };
-      is.catch(() => {
-        if (kept?.is === is) kept = null;
-      });
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(), waitMs);
+    const leave = () => patience.abort();
+    signal?.addEventListener('abort', leave, { once: true });
+    try {
+      const [units, waiting, reboot, time, arrays, pools, kills] = await Promise.all([
+        parts.failedUnits(patience.signal),
+        parts.updates(patience.signal),
+        parts.rebootRequired(patience.signal),
+        parts.clock(patience.signal),
+        parts.raid(patience.signal),
+        parts.zfs(patience.signal),
+        parts.oomKills(patience.signal),
+      ]);
+      signal?.throwIfAborted();
+      return {
+        failedUnits: units,
+        updates: aged(waiting),
+        rebootRequired: reboot,
+        clock: time,
+        raid: arrays,
+        zfs: pools,
+        oomKills: kills,
+        blind: blindSpots(root, files, facts, { mounts: o.mounts(), uid: o.uid, systemd: systemd() }),
+      };
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', leave);
     }
-    if (!signal) return kept.is;
-    const { promise, reject } = Promise.withResolvers<never>();
-    const leave = () => reject(signal.reason);
-    signal.addEventListener('abort', leave, { once: true });
-    return Promise.race([kept.is, promise]).finally(() => signal.removeEventListener('abort', leave));
+  };
+}
+
+/**
+ * One slow fact. Asked anew when it is old; who reads meanwhile gets what is known, and where nothing is known yet waits for
+ * as long as they have patience. It goes on without them: the next one finds it.
+ */
+function part<T>(ask: () => Promise<Reading<T>>, keepMs: number, clocks: Clocks) {
+  let last: { at: number; is: Reading<T> } | null = null;
+  let asking: Promise<Reading<T>> | null = null;
+  return async (patience: AbortSignal): Promise<Reading<T>> => {
+    const keep = last?.is.value === null ? Math.min(keepMs, KEEP_UNKNOWN_MS) : keepMs;
+    if (!asking && (!last || clocks.monotonic() - last.at >= keep))
+      asking = ask()
+        .catch((error: unknown): Reading<T> => unknown(toOpsError(error).message))
+        .then((is) => {
+          last = { at: clocks.monotonic(), is };
+          asking = null;
+          return is;
+        });
+    // A process may have slept for days between two questions: what is that old is not known any more.
+    if (last && clocks.monotonic() - last.at < keep + STALE_MS) return last.is;
+    if (!asking) return unknown(STILL_ASKED);
+    const { promise, resolve } = Promise.withResolvers<Reading<T>>();
+    const enough = () => resolve(unknown(STILL_ASKED));
+    if (patience.aborted) enough();
+    else patience.addEventListener('abort', enough, { once: true });
+    return Promise.race([asking, promise]).finally(() => patience.removeEventListener('abort', enough));
   };
 }
