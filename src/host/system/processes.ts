@@ -35,6 +35,8 @@ interface Kept {
   uidAtMs: number;
   command: string | null;
   commandAtMs: number;
+  /** Shown instead of a name that says nothing. */
+  program?: string;
 }
 
 export function processReader(root: Root, facts: Facts, clocks: Clocks, o: ProcessOptions) {
@@ -97,6 +99,13 @@ export function processReader(root: Root, facts: Facts, clocks: Clocks, o: Proce
 
   const bornMs = (stat: PidStat): number => (facts.kernelBootMs ?? 0) + stat.startTicks * clocks.tickMs;
 
+  /** Node names its main thread so: every one of its programs would look the same. */
+  const shownName = (stat: PidStat, is: Kept): string => {
+    if (stat.name !== 'MainThread') return utf8(stat.name);
+    is.program ??= commandOf(stat.pid)?.split(' ')[0]?.split('/').at(-1) || 'MainThread';
+    return is.program;
+  };
+
   const describe = (
     stat: PidStat,
     atMs: number,
@@ -124,7 +133,7 @@ export function processReader(root: Root, facts: Facts, clocks: Clocks, o: Proce
       pid: stat.pid,
       startTicks: stat.startTicks,
       ppid: stat.ppid,
-      name: utf8(stat.name),
+      name: shownName(stat, is),
       state: stat.state,
       uid: is.uid,
       user: is.uid === null ? null : user(is.uid),
