@@ -4,16 +4,22 @@
 // lines that hand over to the Node in node_modules, or that say what is missing.
 // biome-ignore-all lint: the syntax is old on purpose (see above).
 // biome-ignore-all assist: likewise.
-import fs from 'fs';
-import path from 'path';
-import url from 'url';
+var fs, path, url, here, pkg;
 
-// Through symbolic links (npm's bin folder) to the package itself.
-var here = path.dirname(fs.realpathSync(url.fileURLToPath(import.meta.url)));
-var pkg = path.dirname(here);
+// Where it can be had, without `import`: that would make Node load file streams and more that nobody uses.
+if (process.getBuiltinModule) begin(['fs', 'path', 'url'].map(process.getBuiltinModule));
+else Promise.all([import('fs'), import('path'), import('url')]).then(begin);
 
-if (supported(process.versions.node)) start();
-else handOver();
+function begin(modules) {
+  fs = modules[0];
+  path = modules[1];
+  url = modules[2];
+  // Through symbolic links (npm's bin folder) to the package itself.
+  here = path.dirname(fs.realpathSync(url.fileURLToPath(import.meta.url)));
+  pkg = path.dirname(here);
+  if (supported(process.versions.node)) start();
+  else handOver();
+}
 
 function supported(version) {
   var v = version.split('.').map(Number);

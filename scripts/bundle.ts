@@ -3,9 +3,10 @@
  * where the files go is build.ts's business. Tests ask here what a command drags in.
  */
 import { readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Metafile } from 'esbuild';
+import { build, type Metafile, type Plugin } from 'esbuild';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -33,18 +34,80 @@ export async function bundle(): Promise<{ files: Map<string, string>; metafile: 
     charset: 'utf8',
     legalComments: 'none',
     define: { DECKHAND_VERSION: JSON.stringify(version) },
+    plugins: [slimSdk],
     metafile: true,
     write: false,
     logLevel: 'warning',
   });
   const files = new Map(
-    result.outputFiles.map((f) => [
-      basename(f.path),
-      f.text.includes('Dynamic require of') ? REQUIRE + f.text : f.text,
-    ]),
+    result.outputFiles.map((f) => {
+      const text = builtinsByNeed(f.text);
+      return [basename(f.path), f.text.includes('Dynamic require of') ? REQUIRE + text : text];
+    }),
   );
   return { files, metafile: result.metafile };
 }
+
+const BUILTIN =
+  /\bimport(?:(?<all>\*as [\w$]+)|(?<standard>[\w$]+)?,?(?:\{(?<names>[^}]*)\})?)\s*from"(?<from>(?:node:)?[a-z_/]+)";/g;
+
+/**
+ * `import … from 'node:crypto'` makes Node look at everything the module exports, and so load Web Crypto, which nobody here asks for.
+ * Taken as plain objects, Node's own modules cost only what is used of them. In minified output an import statement has one
+ * form; should esbuild ever write another, it stays what it was.
+ */
+export function builtinsByNeed(text: string): string {
+  let taken = '';
+  const rest = text.replace(BUILTIN, (statement, ...groups) => {
+    const { all, standard, names, from } = groups.at(-1) as Record<string, string | undefined>;
+    if (!from || !isBuiltin(from)) return statement;
+    const object = `process.getBuiltinModule("${from}")`;
+    const whole = all?.replace('*as ', '') ?? standard;
+    if (whole) taken += `const ${whole}=${object};`;
+    if (names) taken += `const{${names.replaceAll(' as ', ':')}}=${object};`;
+    return '';
+  });
+  return taken + rest;
+}
+
+/** A schema that is made and never used is left out; without the mark esbuild must take every call for one with an effect. */
+const CALLS = /(?<![.\w$"'`])((?:z|[A-Za-z]\w*Schema)\.(?!shape\b)[a-zA-Z]+\()/g;
+const REGISTRY = /^for \(const (?:key of SPEC_SCHEMA_KEYS|\[key, schema\] of Object\.entries\(authSchemas\))\).*$/gm;
+
+/**
+ * The SDK makes a zod schema of every type of the protocol when it is imported, for `specTypeSchemas` and `isSpecType`, which
+ * neither we nor its server use: a thousand schemas, ten milliseconds of each start. The same for Ajv, which only checks
+ * answers to questions that we never ask (edge/mcp.ts brings a validator of its own). The SDK's version is pinned; where its text is
+ * no longer what it was, the build stops.
+ */
+const slimSdk: Plugin = {
+  name: 'slim SDK',
+  setup(build) {
+    const edited = (path: string, edit: (text: string) => string) => {
+      const text = readFileSync(path, 'utf8');
+      const contents = edit(text);
+      if (contents === text) throw new Error(`${path} has changed: look at scripts/bundle.ts anew`);
+      return { contents, loader: 'js' as const };
+    };
+    build.onLoad({ filter: /\/@modelcontextprotocol\/core\/dist\/(schemas|auth)-[^/]*\.mjs$/ }, ({ path }) =>
+      edited(path, (text) => text.replace(CALLS, '/* @__PURE__ */ $1')),
+    );
+    build.onLoad({ filter: /\/@modelcontextprotocol\/server\/dist\/src-[^/]*\.mjs$/ }, ({ path }) =>
+      edited(path, (text) => {
+        if (text.match(REGISTRY)?.length !== 2) return text;
+        return text.replace(REGISTRY, '');
+      }),
+    );
+    build.onLoad({ filter: /\/@modelcontextprotocol\/server\/dist\/shimsNode\.mjs$/ }, ({ path }) =>
+      edited(path, (text) =>
+        text.replace(
+          /^import \{ n as AjvJsonSchemaValidator \} from "\.\/ajvProvider-[^"]*";/m,
+          "class AjvJsonSchemaValidator { constructor() { throw new Error('Ajv is not in this bundle'); } }",
+        ),
+      ),
+    );
+  },
+};
 
 /** Every output file that loading this one loads, itself included: static imports only. */
 export function loads(outputs: Metafile['outputs'], entry: string, seen = new Set<string>()): Set<string> {
