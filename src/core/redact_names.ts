@@ -17,9 +17,9 @@ const ABOUT =
   'header|hint|ring|rings|rotation|bits|sizes?|providers?|managers?|services?|socket|timer|mount|target|scopes?|slice|servers?|host|stdin|fd|' +
   'env|prefix|cert_hash|fingerprint|thumbprint|issuer|audience|review|reviewer|agent|store|console|wall|plymouth|authentication|changed?|' +
   'updated?|created?|date|time|at|reset|attempts|strength|last|warn|command|options?|txt|json|ya?ml|conf|cnf|pem|crt|py|js|ts|go|sh|md|so|log|' +
-  'html|css|deb|rpm|index|owner|group|uid|gid|selector|renew|accessor|support|check|quality|entropy|exchange';
+  'html|css|deb|rpm|index|owner|group|uid|gid|selector|renew|accessor|support|check|quality|entropy|exchange|encryption';
 const HARMLESS_NAME = new RegExp(
-  `(?:[_.-]|(?<=pass|passw|word|passwd|phrase|token|secret|key|auth|cookie|credential|creds?|s))(?:${ABOUT})$|^(?:old)?pwd$|(?:load|import)_?credential(?:_?encrypted)?$|tokenizer$|_token_auth$`,
+  `(?:[_.-]|(?<=pass|passw|word|passwd|phrase|token|secret|key|auth|cookie|credential|creds?|s))(?:${ABOUT})$|(?:load|import)_?credential(?:_?encrypted)?$|tokenizer$|_token_auth$`,
 );
 const HARMLESS_START = /^(?:no|ask|without|disable|enable|allow|show|prompt|is|has|libpam|lib)[_.-]/;
 const PUBLIC_KEY =
@@ -38,7 +38,7 @@ const SURE: readonly [RegExp, Naming['kind']][] = [
   [/secrets?(?:$|[_.-](?:$|id$|value$|key|string$|text$|\d|prod|dev|test))/, 'secret'],
   [/credentials?$|(?:^|[_.-])creds?$/, 'secret'],
   [/tokens?(?:[_.-](?:value|secret|key|string|prod|dev|test|\d+))?\d*$/, 'token'],
-  [/(?:^|[_.-])jwt$|otp_?(?:secret|seed)$/, 'token'],
+  [/(?:^|[_.-])jwt$|_pat$|otp_?(?:secret|seed)$/, 'token'],
   [/(?:^|[_.-])cookies?$|^\.?[a-z]*sess_?id$|^[a-z]*sessionid$/, 'cookie'],
   [/^(?:proxy[_-]|x[_-])?authorization$/, 'authorization'],
   [/^_auth$|[_.-]_auth$|(?:cli|master|redis|http|basic|proxy|docker|npm)[_.-]?auth$/, 'authorization'],
@@ -53,6 +53,8 @@ const UNSURE: readonly [RegExp, Naming['kind']][] = [
 
 /** What a name (of a flag, a variable, a header, a JSON key) promises; null when nothing secret. */
 export function namingOf(raw: string): Naming | null {
+  // The shell's working directories.
+  if (raw === 'PWD' || raw === 'OLDPWD') return null;
   const cut = raw.length > 128 ? raw.slice(-128) : raw;
   const name = cut
     .replace(/^-+/, '')
@@ -65,9 +67,10 @@ export function namingOf(raw: string): Naming | null {
 }
 
 const NOTHING =
-  /^(?:|true|false|null|none|nil|yes|no|on|off|undefined|unset|default|optional|auto|\*{1,80}|x{3,80}|<[^<>]{0,60}>|\$\{[\w.]{1,100}\}|\$[A-Z][A-Z0-9_]{2,60}|\$\d|\?|\$\{\{[^}]{0,100}\}\}|\{\{[^}]{0,100}\}\}|%[sdin]|%\([a-z]{1,40}\)s|\.{3}|…|\(null\)|\(none\)|file|stdin|env|prompt|string)$/i;
+  /^(?:|true|false|null|none|nil|yes|no|on|off|enabled|disabled|allowed|denied|undefined|unset|default|optional|auto|\*{1,80}|x{3,80}|<[^<>]{0,60}>|\$\{[\w.]{1,100}\}|\$[A-Z][A-Z0-9_]{2,60}|\$\d|\?|\$\{\{[^}]{0,100}\}\}|\{\{[^}]{0,100}\}\}|%[sdin]|%\([a-z]{1,40}\)s|\.{3}|…|\(null\)|\(none\)|file|stdin|env|prompt|string)$/i;
 const PATH =
   /^(?:~\/|\.{1,2}\/|\/(?:etc|run|var|home|root|usr|opt|srv|tmp|proc|sys|dev|mnt|media|data|secrets?|config|app|vault|lib|bin|boot)(?:\/|$))[^\s+=]{0,4000}$|^[\w./~-]{1,200}\.(?:pem|key|txt|crt|json|ya?ml|env|conf|sock|pub|cfg)$/;
+const PLAIN_PATH = /^\/?[a-z0-9._-]{1,200}(?:\/[a-z0-9._@:-]{1,200}){1,20}\/?$/;
 /** What stands in a secret's place without being one: nothing, a reference, a path. */
 export const harmless = (value: string): boolean => NOTHING.test(value) || PATH.test(value);
 
@@ -99,7 +102,10 @@ function holdsPair(value: string): boolean {
 /** Does this value, under this name, go? */
 export function goes(value: string, named: Naming): boolean {
   if (EXACT_MARK.test(value) || harmless(value)) return false;
-  return named.sure || random(value) || (named.kind === 'authorization' && holdsPair(value));
+  // What need only look random may also be the key of an object store or a metric's label.
+  return (
+    named.sure || (random(value) && !PLAIN_PATH.test(value)) || (named.kind === 'authorization' && holdsPair(value))
+  );
 }
 
 export const MARK = (kind: string): string => `⟦redacted:${kind}⟧`;
@@ -126,9 +132,9 @@ export const NAMES_AT = [
     'jwt',
     'psk',
   ],
-  ...['uth', '&si', '?si', '-si', '_si', '&co', '?co', '&ha', '?ha', '&hm', '?hm', '&sa', 'hma'],
+  ...['uth', '_pa', '&si', '?si', '-si', '_si', '&co', '?co', '&ha', '?ha', '&hm', '?hm', '&sa', 'hma'],
 ];
-const KEYWORD = /pass|pwd|pw\b|kennwort|secret|token|key|cred|auth|cookie|sess|jwt|psk|\bsid|sig|hmac|code/gi;
+const KEYWORD = /pass|pwd|pw\b|kennwort|secret|token|key|cred|auth|cookie|sess|_pat\b|jwt|psk|\bsid|sig|hmac|code/gi;
 const IN_QUERY = /^(?:sig|signature|key|code|auth|hmac|x-(?:amz|goog)-(?:signature|credential))$/i;
 /** Settings that are separated from their value by a blank only. */
 const BY_BLANK = /^(?:requirepass|masterauth|insecure-password|sasl_password)$/;
@@ -192,7 +198,11 @@ function valueAfter(s: string, start: number, end: number, naming: (name: string
     while (at - after < 40 && blank(s.charCodeAt(at))) at++;
     spaced ||= at > after;
   } else if (!spaced || quotedName) return null;
-  else if (flag ? s[at] === '-' : !BY_BLANK.test(name) && !(isIn('"\'', s[at]) && /^passw(?:or)?d$/i.test(name)))
+  else if (
+    flag
+      ? s[at] === '-'
+      : !BY_BLANK.test(name) && !(isIn('"\'', s[at]) && /^(?:passw(?:or)?d|passphrase|psk)$/i.test(name))
+  )
     return null;
   if (at >= s.length) return null;
 
@@ -264,6 +274,10 @@ function endOf(s: string, from: number, stop: string, most = s.length): number {
 
 const BLOCK = /[|>][+-]?\d?[ \t]{0,20}\r?\n(?:[ \t]+[^\n]*(?:\n|$)|\n)+/y;
 
+const LIST = /\[[^[\]{}]{1,2000}\]|\r?\n(?:[ \t]{0,40}-[ \t][^\n:]{1,500}(?:\n|$)){1,100}/y;
+/** Several plain words to the end of the line, where an environment file allows them. */
+const PHRASE = /[a-z]{2,20}(?: [a-z]{2,20}){2,8}(?=[ \t]*(?:\r?\n|$))/y;
+
 interface Bare {
   start: number;
   colon: boolean;
@@ -277,6 +291,12 @@ interface Bare {
 function bareSpan(s: string, from: number, o: Bare): Span | null {
   const { known } = o;
   const first = s[from];
+  if (known.sure && known.kind !== 'secret' && (first === '[' || first === '\n' || first === '\r')) {
+    // `passwords: ["a", "b"]`, or one on each line. A list of `secrets:` is one of names.
+    LIST.lastIndex = from;
+    const found = o.colon ? LIST.exec(s) : null;
+    if (found) return { from: from + 1, to: from + found[0].trimEnd().length - (first === '[' ? 1 : 0) };
+  }
   if (first === '\n' || first === '\r' || first === '[' || (first === '{' && s[from + 1] !== '{')) return null;
   if (o.colon && (first === '|' || first === '>')) {
     // A YAML block: the indented lines that follow.
@@ -286,12 +306,21 @@ function bareSpan(s: string, from: number, o: Bare): Span | null {
   }
   const wholeLine =
     !o.quotedName && known.sure && o.spaced && !o.flag && alone(s, o.start) && !MESSAGE.test(s.slice(from, from + 40));
+  if (known.sure && !o.spaced && !o.colon && !o.flag && alone(s, o.start)) {
+    PHRASE.lastIndex = from;
+    const phrase = PHRASE.exec(s);
+    if (phrase) return { from, to: from + phrase[0].length };
+  }
   const cookie = known.kind === 'cookie' && o.colon;
+  // Raw arguments: a word may hold blanks and ends with its NUL.
+  const raw = s.charCodeAt(from - 1) === 0;
   const most = known.sure ? s.length : from + JUDGED;
   let to = from;
   for (; to < s.length && to < most; to++) {
     const c = s.charCodeAt(to);
-    if (c === 10 || c === 13 || c === 0) break;
+    if (c === 0) break;
+    if (raw) continue;
+    if (c === 10 || c === 13) break;
     if (c === 32 || c === 9) {
       if (wholeLine || (cookie && s.charCodeAt(to - 1) === 59)) continue;
       break;

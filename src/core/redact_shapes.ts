@@ -118,9 +118,9 @@ export const COMMANDS: readonly { programs: RegExp; secret: RegExp }[] = [
   { programs: /^redis-cli$/, secret: flag('\\s-a\\s{1,8}') },
   {
     programs: /^curl$/,
-    secret: flag(`\\s(?:-[a-zA-Z]{0,6}[uU]|--(?:proxy-)?user(?:\\s|=))\\s{0,8}["']?[^\\s:"'-][^\\s:"']{0,200}:`),
+    secret: flag(`\\s(?:-[a-zA-Z]{0,6}[uU]|--(?:proxy-)?user(?:\\s|=))\\s{0,8}["']?[^\\s:"'⟦-][^\\s:"'⟦]{0,200}:`),
   },
-  { programs: /^https?$/, secret: flag(`\\s(?:-a|--auth)[\\s=]\\s{0,8}["']?[^\\s:"']{1,200}:`) },
+  { programs: /^https?$/, secret: flag(`\\s(?:-a|--auth)[\\s=]\\s{0,8}["']?[^\\s:"'⟦]{1,200}:`) },
   { programs: /^ldap/, secret: flag('\\s-w\\s?(?!\\s)') },
   { programs: /^(?:smb|rpcclient|net)/, secret: flag(`\\s-U\\s?["']?[^\\s%"']{1,200}%`) },
   { programs: /^snmp/, secret: flag('\\s-[cAX]\\s?(?!\\s)') },
