@@ -49,7 +49,7 @@ export async function bundle(): Promise<{ files: Map<string, string>; metafile: 
 }
 
 const BUILTIN =
-  /\bimport(?:(?<all>\*as [\w$]+)|(?<standard>[\w$]+)?,?(?:\{(?<names>[^}]*)\})?)\s*from"(?<from>(?:node:)?[a-z_/]+)";/g;
+  /\bimport\s*(?:(?<all>\*as [\w$]+)|(?<standard>[\w$]+)?,?(?:\{(?<names>[^}]*)\})?)\s*from"(?<from>(?:node:)?[a-z0-9_/]+)";/g;
 
 /**
  * `import … from 'node:crypto'` makes Node look at everything the module exports, and so load Web Crypto, which nobody here asks for.
