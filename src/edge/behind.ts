@@ -19,6 +19,9 @@ const MOST_WHAT = 160;
 
 export function behind(method: string, params: unknown, catalog: Catalog): Behind {
   const p = isRecord(params) ? params : {};
+  // The SDK checks these, too, and answers with a dump of its schema.
+  const shape = shapeFault(method, p);
+  if (shape) return bad(method.slice(0, MOST_WHAT), ...shape);
   const named = (value: unknown) => `${method} ${String(value)}`.slice(0, MOST_WHAT);
   switch (methodsOf(catalog).includes(method) ? method : '') {
     case 'tools/call': {
@@ -61,6 +64,21 @@ export function behind(method: string, params: unknown, catalog: Catalog): Behin
       return known.includes(method) ? { kind: 'other', what } : missing(what, 'method', method, known, -32_601);
     }
   }
+}
+
+function shapeFault(method: string, p: Record<string, unknown>): [string, string] | null {
+  const { _meta: meta, cursor } = p;
+  if (meta !== undefined && !isRecord(meta)) return ['`params._meta` must be an object.', 'Leave it out, or send {}.'];
+  const token = meta?.progressToken;
+  if (token !== undefined && typeof token !== 'string' && !Number.isSafeInteger(token))
+    return ['`_meta.progressToken` must be a string or an integer.', 'Leave it out when no progress is wanted.'];
+  if (cursor !== undefined && method.endsWith('/list'))
+    return ['No such cursor.', 'Lists have one page here: leave it out.'];
+  if (method !== 'initialize') return null;
+  const info = p.clientInfo;
+  const whole = isRecord(info) && typeof info.name === 'string' && typeof info.version === 'string';
+  if (typeof p.protocolVersion === 'string' && isRecord(p.capabilities) && whole) return null;
+  return ['`initialize` is incomplete.', 'It needs protocolVersion, capabilities {} and clientInfo {name, version}.'];
 }
 
 /** Which of these an era has is the SDK's to say; beyond them there is nothing. */

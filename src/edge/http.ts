@@ -122,8 +122,11 @@ export function createHttp(o: HttpOptions): HttpFace {
       c.res = secured(json(rpcError(null, error, newId()), 503, { connection: 'close', 'retry-after': '2' }));
       return;
     }
+    // On a socket they are set ahead: touching the headers of an answer would unpack it, for each call anew.
+    const outgoing = c.env?.outgoing;
+    if (outgoing) for (const [name, value] of SECURITY_HEADERS) outgoing.setHeader(name, value);
     await next();
-    secured(c.res);
+    if (!outgoing) secured(c.res);
     // A page of an allowed origin may also read the answer; without these two headers the allowance would be worth nothing.
     if (origin !== undefined) {
       c.res.headers.set('access-control-allow-origin', origin);

@@ -16,7 +16,7 @@ import { type Caller, type McpFactory, withCaller } from './mcp.ts';
 import { insufficientScope, json, type Refusals, retryAfter, unauthorised, type Visit } from './refusals.ts';
 import { rpcError, toContents, toMessages, toResult } from './results.ts';
 import type { Sessions } from './sessions.ts';
-import { jsonWhenSingle, KEEP_ALIVE_MS, streamWhenSlow } from './streams.ts';
+import { isStream, jsonWhenSingle, KEEP_ALIVE_MS, streamWhenSlow } from './streams.ts';
 
 /** Enough for every client of one host; each holds a connection, and those are bounded by address already. */
 const MOST_SUBSCRIPTIONS = 64;
@@ -40,6 +40,18 @@ export interface McpRouteOptions {
   log: Log;
   /** For tests: how long an answer may take before it becomes a stream. */
   streamAfterMs?: number;
+}
+
+/** One request as far as it is understood. */
+interface Asked {
+  request: Request;
+  visit: Visit;
+  caller: Caller;
+  message: Message | undefined;
+  what: string;
+  legacy: boolean;
+  /** The door will have heard of it, unless the SDK refuses it first. */
+  call: boolean;
 }
 
 const NEVER = new AbortController().signal;
@@ -83,63 +95,46 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
         visit.recorded = true;
       },
     };
-    if (bySession) return inSession(request, visit, caller, sessionId, undefined, what);
+    const asked: Asked = { request, visit, caller, message: undefined, what, legacy: true, call: false };
+    if (bySession) return inSession(asked, sessionId);
 
     const body = await readBody(request, o.maxBodyBytes);
     if (!body.ok) {
       const close: Record<string, string> = body.status === 413 ? { connection: 'close' } : {};
       return refusals.answer(visit, { ...body, what, headers: close });
     }
-    return post(request, visit, caller, body.message, sessionId);
+    return post({ ...asked, message: body.message }, body.message, sessionId);
   }
 
-  async function post(
-    request: Request,
-    visit: Visit,
-    caller: Caller,
-    message: Message,
-    sessionId: string | null,
-  ): Promise<Response> {
+  async function post(asked: Asked, message: Message, sessionId: string | null): Promise<Response> {
+    const { request, visit, caller } = asked;
     const { id, method, params } = message;
-    const isRequest = method !== undefined && id !== undefined;
-    const target = isRequest ? behind(method, params, door.catalog) : null;
-    const legacy = !isModern(message, request.headers.get('mcp-protocol-version'));
+    const target = method !== undefined && id !== undefined ? behind(method, params, door.catalog) : null;
+    asked.legacy = !isModern(message, request.headers.get('mcp-protocol-version'));
     if (target?.kind === 'bad') {
-      const status = target.code === -32_601 && !legacy ? 404 : 200;
+      const status = target.code === -32_601 && !asked.legacy ? 404 : 200;
       return refusals.answer(visit, { ...target, status, id });
     }
     if (target?.kind === 'call') {
       const refused = await ahead(request, visit, caller, message, target);
       if (refused) return refused;
+      asked.call = true;
     }
     if (method === 'subscriptions/listen') visit.lasting = true;
-    const what = target?.what ?? (method ?? 'a response').slice(0, 160);
-    if (legacy && sessions) {
-      if (sessionId !== null) return inSession(request, visit, caller, sessionId, message, what);
+    asked.what = target?.what ?? (method ?? 'a response').slice(0, 160);
+    const options = { parsedBody: message, authInfo: withCaller(caller) };
+    if (asked.legacy && sessions) {
+      if (sessionId !== null) return inSession(asked, sessionId);
       if (method === 'initialize') {
         const open = await sessions.open(caller.principal?.id ?? '');
-        return finish(
-          open(request, { parsedBody: message, authInfo: withCaller(caller) }),
-          request,
-          message,
-          visit,
-          what,
-          legacy,
-        );
+        return finish(asked, open(request, options));
       }
     }
-    const answer = handler.fetch(request, { parsedBody: message, authInfo: withCaller(caller) });
-    return finish(answer, request, message, visit, what, legacy);
+    return finish(asked, handler.fetch(request, options));
   }
 
-  async function inSession(
-    request: Request,
-    visit: Visit,
-    caller: Caller,
-    sessionId: string,
-    message: Message | undefined,
-    what: string,
-  ): Promise<Response> {
+  async function inSession(asked: Asked, sessionId: string): Promise<Response> {
+    const { request, visit, caller, message, what } = asked;
     const handle = sessions?.find(sessionId, caller.principal?.id ?? '');
     if (!handle) {
       const error = new OpsError('not_found', 'Session not found.', {
@@ -149,28 +144,23 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
     }
     if (request.method === 'GET') visit.lasting = true;
     const options = { authInfo: withCaller(caller), ...(message ? { parsedBody: message } : {}) };
-    return finish(handle(request, options), request, message, visit, what, true);
+    return finish(asked, handle(request, options));
   }
 
   /** JSON or a stream; and a record for what the SDK refused before it was a call. */
   async function finish(
+    { request, visit, message, what, legacy, call }: Asked,
     work: Promise<Response>,
-    request: Request,
-    message: Message | undefined,
-    visit: Visit,
-    what: string,
-    legacy: boolean,
   ): Promise<Response> {
     let answer = work;
     if (message !== undefined) {
-      const wants =
-        isRecord(message.params) && isRecord(message.params._meta) && message.params._meta.progressToken !== undefined;
-      if (legacy && !wants) answer = answer.then(jsonWhenSingle);
-      if (streams(request)) answer = streamWhenSlow(answer, o.streamAfterMs);
+      if (legacy && !wantsProgress(message)) answer = answer.then(jsonWhenSingle);
+      if (readsStreams(request)) answer = streamWhenSlow(answer, o.streamAfterMs);
     }
     const response = await answer;
-    if (response.status >= 400 && !visit.recorded)
-      refusals.record(visit, what, new OpsError('validation', `Refused by the protocol with ${response.status}.`));
+    // A stream begins before its call does: that one makes its record itself.
+    if (visit.recorded || (response.status < 400 && (!call || isStream(response)))) return response;
+    refusals.record(visit, what, new OpsError('validation', `Refused by the protocol with ${response.status}.`));
     return response;
   }
 
@@ -244,8 +234,11 @@ function isModern({ params }: Message, header: string | null): boolean {
   return isRecord(params) && isRecord(params._meta) && PROTOCOL_VERSION_META_KEY in params._meta;
 }
 
+const wantsProgress = ({ params }: Message): boolean =>
+  isRecord(params) && isRecord(params._meta) && params._meta.progressToken !== undefined;
+
 /** A client that cannot read a stream waits for its JSON. */
-function streams(request: Request): boolean {
+function readsStreams(request: Request): boolean {
   const accept = request.headers.get('accept');
   return accept !== null && /text\/event-stream|\*\/\*/.test(accept);
 }

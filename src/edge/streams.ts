@@ -13,7 +13,8 @@ const STREAM_HEADERS = {
   'x-accel-buffering': 'no',
 };
 
-const isStream = (r: Response): boolean => r.headers.get('content-type')?.startsWith('text/event-stream') === true;
+export const isStream = (r: Response): boolean =>
+  r.headers.get('content-type')?.startsWith('text/event-stream') === true;
 
 /** The answer as it is when it comes in time, else a stream that brings it. */
 export async function streamWhenSlow(

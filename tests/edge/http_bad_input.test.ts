@@ -108,6 +108,23 @@ describe('bodies', () => {
 describe('methods, names and arguments', () => {
   test.each([
     ['an unknown method', 'tools/lust', {}, -32_601, 'tools/list', 'refused tools/lust not_found'],
+    [
+      'an incomplete initialize',
+      'initialize',
+      { protocolVersion: 7 },
+      -32_602,
+      'clientInfo',
+      'refused initialize validation',
+    ],
+    ['a cursor', 'tools/list', { cursor: 'x' }, -32_602, 'one page', 'refused tools/list validation'],
+    [
+      'a progress token that is none',
+      'tools/call',
+      { name: 'system_overview', _meta: { progressToken: {} } },
+      -32_602,
+      'progressToken',
+      'refused tools/call validation',
+    ],
     ['no tool name', 'tools/call', { arguments: {} }, -32_602, 'tools/list', 'refused tools/call validation'],
     [
       'arguments that are none',
@@ -153,7 +170,7 @@ describe('methods, names and arguments', () => {
   ])('%s', async (_name, method, params, code, says, record) => {
     for (const era of ['modern', 'legacy']) {
       const w = web();
-      const m = modern(method, params);
+      const m = modern(method, params, 1, (params as { _meta?: object })._meta);
       const a = await read(era === 'modern' ? await w.post(m.body, m.headers) : await w.post(legacy(method, params)));
       const status = code === -32_601 && era === 'modern' ? 404 : 200;
       expect([a.status, a.error.code, a.id]).toEqual([status, code, 1]);

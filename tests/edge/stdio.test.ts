@@ -1,5 +1,6 @@
 /** The stdio face as a process: the official clients of both eras, and everything that a pipe can do to it. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/client';
@@ -300,4 +301,21 @@ test('cancelling aborts the signal, and a stop does not wait for what was cancel
   await h.face.close();
   expect(performance.now() - began).toBeLessThan(2_000);
   expect(h.told()).toEqual(['call fixture_slow timeout']);
+});
+
+test('loads nothing of HTTP', () => {
+  const seen = new Set<string>();
+  const walk = (file: URL) => {
+    if (seen.has(file.href)) return;
+    seen.add(file.href);
+    for (const [, spec] of readFileSync(file, 'utf8').matchAll(
+      /^import (?!type ).*?from '([^']+)';$|^} from '([^']+)';$/gm,
+    )) {
+      if (spec?.startsWith('.')) walk(new URL(spec, file));
+      else if (spec) seen.add(spec);
+    }
+  };
+  walk(new URL('../../src/edge/stdio.ts', import.meta.url));
+  expect([...seen].join(' ')).toContain('@modelcontextprotocol/server/stdio');
+  expect([...seen].filter((s) => /hono|node:http|node_server|http\.ts|sessions/.test(s))).toEqual([]);
 });
