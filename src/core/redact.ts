@@ -4,21 +4,12 @@
  * redact (before cutting; answers, errors and audit alike) is the door's matter. A false alarm costs a word, a miss a
  * secret: in doubt the value goes.
  */
-import {
-  EXACT_MARK,
-  goes,
-  harmless,
-  MARK,
-  NAMES_AT,
-  type Naming,
-  names,
-  namingOf,
-  OUR_MARK,
-  random,
-} from './redact_names.ts';
-import { COMMAND_AT, COMMANDS, DISCORD, DISCORD_AT, PROGRAM, SHAPE, SHAPES, SPELLINGS } from './redact_shapes.ts';
+import { commands, headers, pem, shapes, spellings, urls } from './redact_forms.ts';
+import { NAMES_AT, names } from './redact_names.ts';
+import { goes, MARK, type Naming, namingOf, OUR_MARK } from './redact_naming.ts';
+import { COMMAND_AT, COMMANDS, DISCORD, DISCORD_AT, SHAPES, SPELLINGS } from './redact_shapes.ts';
 
-export { MARK } from './redact_names.ts';
+export { MARK } from './redact_naming.ts';
 
 export interface Redactor {
   /** The same string when there was nothing to take out. Idempotent. */
@@ -62,116 +53,6 @@ function rulesFor(s: string): number {
   }
   return rules;
 }
-
-function shapes(s: string): string {
-  return s.replace(SHAPE, (...m) => MARK(SHAPES.find((_, i) => m[i + 1] !== undefined)?.kind ?? 'secret'));
-}
-
-const isMark = (word: string): boolean => EXACT_MARK.test(word) || EXACT_MARK.test(word.replace(/^["']|["']$/g, ''));
-const behind = (kind: string) => (all: string, before: string, secret: string) =>
-  isMark(secret) || harmless(secret) ? all : before + MARK(kind);
-
-/** `://user:password@`: the user stays. By hand, because a password may hold `/`, `:` and `@`. */
-function urls(s: string): string {
-  let out = '';
-  let done = 0;
-  for (let i = s.indexOf('://'); i >= 0; i = s.indexOf('://', i)) {
-    const from = i + 3;
-    let colon = -1;
-    let slash = -1;
-    let last = -1;
-    let to = s[from] === '⟦' ? Math.max(from, s.indexOf('⟧', from) + 1) : from;
-    for (; to < s.length && to - from < 2048; to++) {
-      const c = s[to] as string;
-      if (' \t\n\r"\'<>`'.includes(c) || (c === '/' && s.startsWith('//', to) && s[to - 1] === ':')) break;
-      if (c === ':' && colon < 0 && slash < 0) colon = to;
-      else if (c === '@' && (slash < 0 || last < 0)) last = to;
-      else if (slash < 0 && '/?#['.includes(c)) {
-        if (last >= 0 || colon < 0 || /^:\d{0,5}$/.test(s.slice(colon, Math.min(to, colon + 8)))) break;
-        slash = to;
-      }
-    }
-    i = Math.max(from, last);
-    if (last < 0) {
-      i = from;
-      continue;
-    }
-    const start = colon >= 0 && colon < last ? colon + 1 : from;
-    const secret = s.slice(start, last);
-    const lone = start === from;
-    if (lone ? secret.length < 20 || !random(secret) : secret === '' || isMark(secret) || harmless(secret)) continue;
-    out += s.slice(done, start) + MARK(lone ? 'token' : 'password');
-    done = last;
-  }
-  return done ? out + s.slice(done) : s;
-}
-
-const AUTH_HEADER =
-  /((?:proxy-)?authorization\\{0,3}["']?\s{0,8}[:=]\s{0,8}\\{0,3}["']?)(?:(digest|aws4-hmac-sha256)([^\r\n]{1,4000})|(?:([a-z][\w-]{0,30})([ \t]{1,8}))?([^\s"'\\]{1,8000}))/gi;
-const SCHEME = /^(?:bearer|basic|token|negotiate|ntlm|apikey|bot|key|oauth)$/i;
-const LONE_SCHEME = /\b(bearer|basic)([ \t]{1,8})([\w.~+/=-]{10,8000})/gi;
-function headers(s: string): string {
-  return s
-    .replace(AUTH_HEADER, (all, before: string, many, list, scheme = '', gap = '', value = '') => {
-      if (many) return isMark(list.trim()) ? all : `${before}${many} ${MARK('authorization')}`;
-      if (isMark(value) || harmless(value) || (SCHEME.test(value) && !scheme)) return all;
-      // `authorization: enabled` is a setting, `Authorization: access denied` a message.
-      if (!SCHEME.test(scheme) && /^[a-z]{1,14}[,.;:]?$/i.test(value)) return all;
-      return before + scheme + gap + MARK('authorization');
-    })
-    .replace(LONE_SCHEME, (all, scheme: string, gap: string, value: string) =>
-      random(value) || /\d.*=$|==$/.test(value) ? scheme + gap + MARK('authorization') : all,
-    );
-}
-
-const PEM_BEGIN = /-----BEGIN (?:[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?|OpenVPN Static key V1)-----/g;
-const PEM_BODY =
-  /\s{0,40}(?:(?:Proc-Type|DEK-Info|Version|Comment|Hash): [^\n]{0,200}|[A-Za-z0-9+/=\\]{20,}|[A-Za-z0-9+/=\\]+(?=["'\n]|$))/y;
-function pem(s: string): string {
-  let out = '';
-  let done = 0;
-  PEM_BEGIN.lastIndex = 0;
-  let close = 0;
-  for (let m = PEM_BEGIN.exec(s); m; m = PEM_BEGIN.exec(s)) {
-    let end = m.index + m[0].length;
-    if (close >= 0 && close < end) close = s.indexOf('-----END ', end);
-    const stop = close < 0 ? -1 : s.slice(close + 9, close + 80).indexOf('-----');
-    if (stop >= 0) end = close + 9 + stop + 5;
-    else {
-      // Cut off: whatever still looks like a line of it goes.
-      PEM_BODY.lastIndex = end;
-      while (PEM_BODY.test(s)) end = PEM_BODY.lastIndex;
-    }
-    out += s.slice(done, m.index) + MARK('private-key');
-    done = end;
-    PEM_BEGIN.lastIndex = end;
-  }
-  return done ? out + s.slice(done) : s;
-}
-
-const ARGUMENTS_MAX = 4000;
-function commands(s: string): string {
-  let out = '';
-  let done = 0;
-  PROGRAM.lastIndex = 0;
-  for (let m = PROGRAM.exec(s); m; m = PROGRAM.exec(s)) {
-    const program = m[0];
-    const from = PROGRAM.lastIndex;
-    const row = COMMANDS.find((c) => c.programs.test(program));
-    if (!row) continue;
-    // Beyond a pipe or line end another program's flags begin.
-    let to = from;
-    while (to < s.length && to - from < ARGUMENTS_MAX && !isEnd(s.charCodeAt(to))) to++;
-    const args = s.slice(from, to);
-    const clean = args.replace(row.secret, behind('password'));
-    PROGRAM.lastIndex = to;
-    if (clean === args) continue;
-    out += s.slice(done, from) + clean;
-    done = to;
-  }
-  return done ? out + s.slice(done) : s;
-}
-const isEnd = (c: number): boolean => c === 10 || c === 124 || c === 59;
 
 /** Matches any known secret, also as JSON and URLs spell it, and our own marks, which are left alone. */
 function byValue(spelled: readonly string[]): RegExp {
@@ -226,7 +107,7 @@ export function createRedactor(o: { values?: readonly string[] }): Redactor {
     if (rules & HEADER) t = headers(t);
     if (rules & URLS) t = urls(t);
     if (rules & NAMES) t = names(t, naming);
-    if (rules & SPELLED) for (const spelling of SPELLINGS) t = t.replace(spelling.pattern, behind(spelling.kind));
+    if (rules & SPELLED) t = spellings(t);
     if (rules & COMMAND) t = commands(t);
     if (rules & SHAPED) t = shapes(t);
     if (rules & DISCORDS) t = t.replace(DISCORD, MARK('discord-token'));

@@ -116,6 +116,13 @@ describe('deep', () => {
   });
 });
 
+describe('never throws', () => {
+  it('on what only looks like base64', () => {
+    for (const auth of ['token=', 'token==', 'abcdefg', 'a=b=c=', '=====', 'abcde===', 'Zm9vOmI', 'Zm9vOmJhcg='])
+      expect(() => redactor.deep({ auth, x: `auth: "${auth}"` })).not.toThrow();
+  });
+});
+
 describe('hasMark', () => {
   it('finds a mark of either form at any depth, in keys too', () => {
     expect(hasMark(MARK('password'))).toBe(true);
@@ -193,6 +200,18 @@ describe('properties', () => {
         expect(redactor.text(once)).toBe(once);
       }),
       { numRuns: 3000 },
+    );
+  });
+
+  it('looks at nothing but the text: what makes a rule run elsewhere changes nothing here', () => {
+    // Every rule runs on this line and takes nothing. A text that a rule should have run on shows by the difference.
+    const awake = `${'pas tok ecr key coo uth :// --- sql url ogi mmu tif ech sk- eyj mta rer sic'.toUpperCase()} .\n.\n`;
+    expect(redactor.text(awake)).toBe(awake);
+    fc.assert(
+      fc.property(messy, (s) => {
+        expect(redactor.text(awake + s)).toBe(awake + redactor.text(s));
+      }),
+      { numRuns: 2000 },
     );
   });
 
@@ -276,6 +295,11 @@ describe('time', () => {
     ['marks', '⟦redacted:'],
     ['cookies', 'cookie: a; '],
     ['brackets', '${{'],
+    ['marks in URLs', '://⟦'],
+    ['lists', 'password: [a'],
+    ['lists over lines', 'passwords:\n - a\n - b: c\n'],
+    ['phrases', 'password=a b c d e\n'],
+    ['PEM ends', 'abcdefgh\n-----END PRIVATE KEY-----\n'],
   ];
   const took = (text: string): number => {
     let best = Number.POSITIVE_INFINITY;

@@ -209,6 +209,11 @@ export function secrets(): Planted[] {
     { text: `key:\n${pem('OPENSSH PRIVATE KEY', body, false)}`, secrets: body.split('\n') },
     { text: `"private_key": "${pem('PRIVATE KEY', body).replaceAll('\n', '\\n')}\\n"`, secrets: body.split('\n') },
     { text: pem('PGP PRIVATE KEY BLOCK', `Version: GnuPG v2\n\n${body}`), secrets: body.split('\n') },
+    { text: `…\n${body}\n${dashes}END EC PRIVATE KEY${dashes}\nafter`, secrets: body.split('\n') },
+    one((p) => `<a href="/x?a=1&amp;sig=${p}">`, hex(20)),
+    one((p) => `"passwords": ["${p}", "x"]`),
+    one((p) => `app\0--password\0${p}\0-v`, `${pw()} ${pw()}`),
+    one((p) => `DB_PASSWORD=${p}\nX=1`, 'correct horse battery staple'),
     { text: `<tls-auth>\n${pem('OpenVPN Static key V1', body)}\n</tls-auth>`, secrets: body.split('\n') },
   ];
 }
