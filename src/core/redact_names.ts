@@ -3,7 +3,7 @@
  * environment, INI, YAML, JSON also when escaped, query strings, XML elements). By hand: a pattern for it would be
  * quadratic on long words. Which names and values count is the matter of redact_naming.ts.
  */
-import { goes, MARK, type Naming, random } from './redact_naming.ts';
+import { goes, harmless, MARK, type Naming, random } from './redact_naming.ts';
 
 // `password: incorrect` is a message. Where the name begins its line it is more likely a setting, so fewer words count.
 const MESSAGE =
@@ -123,7 +123,10 @@ function valueAfter(s: string, start: number, end: number, naming: (name: string
   if (!span || span.to <= span.from) return null;
   const value = s.slice(span.from, span.to);
   if (flag && known.kind === 'authorization' && /^[^\s:/]+:[^\s:/]+$/.test(value)) known = { ...known, sure: true };
-  if (!goes(value, known)) return known.sure ? { ...span, kind: null } : null;
+  // An HTML attribute: the key to press.
+  if (value.length < 3 && /^accesskey$/i.test(name)) return null;
+  if (!goes(value, known) || (!quote && harmless(value.replace(/[,;)]$/, ''))))
+    return known.sure ? { ...span, kind: null } : null;
   if (!quote && colon && !query && tells(value, s, start, span, name, spaced || quotedName)) return null;
   if (/(?:tokens?|keys?|secrets|passwords|credentials)$/i.test(name) && /^[\d.,]{1,9}$/.test(value) && !flag)
     return null;
@@ -138,7 +141,9 @@ function tells(value: string, s: string, start: number, span: Span, name: string
   if (/^pass$/i.test(name) && /^\d{1,4}(?:,.*)?$/.test(value)) return true;
   // `token:laptop` is a principal, `libsecret-1-0:amd64` a package.
   if (!spaced)
-    return ARCHITECTURE.test(value) || (/token|key|cookie/i.test(name) && /^[a-z][a-z_-]{0,30}[.,;)]?$/.test(value));
+    return (
+      ARCHITECTURE.test(value) || (/token|key|cookie/i.test(name) && /^[a-z][a-z_-]{0,30}\d{0,2}[.,;)]?$/.test(value))
+    );
   const words = s.slice(span.from, span.from + 40);
   return MESSAGE.test(words) || (!alone(s, start) && SENTENCE.test(words));
 }

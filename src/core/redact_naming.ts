@@ -16,13 +16,13 @@ const ABOUT =
   'header|hint|ring|rings|rotation|bits|sizes?|providers?|managers?|services?|socket|timer|mount|target|scopes?|slice|servers?|host|stdin|fd|' +
   'env|prefix|cert_hash|fingerprint|thumbprint|issuer|audience|review|reviewer|agent|store|console|wall|plymouth|authentication|changed?|' +
   'updated?|created?|date|time|at|reset|attempts|strength|last|warn|command|options?|txt|json|ya?ml|conf|cnf|pem|crt|py|js|ts|go|sh|md|so|log|' +
-  'html|css|deb|rpm|index|owner|group|uid|gid|selector|renew|accessor|support|check|quality|entropy|exchange|encryption';
+  'html|css|deb|rpm|index|owner|group|uid|gid|selector|renew|accessor|support|check|quality|entropy|exchange|encryption|expire|cron';
 const HARMLESS_NAME = new RegExp(
   `(?:[_.-]|(?<=pass|passw|word|passwd|phrase|token|secret|key|auth|cookie|credential|creds?|s))(?:${ABOUT})$|(?:load|import)_?credential(?:_?encrypted)?$|tokenizer$|_token_auth$`,
 );
 const HARMLESS_START = /^(?:no|ask|without|disable|enable|allow|show|prompt|is|has|libpam|lib)[_.-]/;
 const PUBLIC_KEY =
-  /(?:pub(?:lic)?|primary|foreign|cache|sort|partition|idempotency|host|hot|map|group|row|lookup|routing|object)[_.-]?keys?$/;
+  /(?:pub(?:lic)?|recv|primary|foreign|cache|sort|partition|idempotency|host|hot|map|group|row|lookup|routing|object)[_.-]?keys?$/;
 const SURE: readonly [RegExp, Naming['kind']][] = [
   [
     /passw(?:or)?ds?|passwort|kennwort|passphrases?|passcodes?|(?:^|[_.-]|require|ssh|pg|ftp|user|db|root)pass$/,

@@ -140,8 +140,10 @@ export const SPELLINGS: readonly { at: readonly string[]; pattern: RegExp; kind:
   {
     at: ['tif'],
     kind: 'password',
-    pattern: flag(
-      '(?:identified|IDENTIFIED)\\s{1,8}(?:(?:with|WITH)\\s{1,8}[\\w"\']{1,60}\\s{1,8})?(?:by|BY|as|AS)\\s{1,8}(?:(?:password|PASSWORD)\\s{1,8})?',
+    // In prose things are "identified by" something too; there it is neither quoted nor in capitals.
+    pattern: new RegExp(
+      `((?:IDENTIFIED|identified)\\s{1,8}(?:(?:WITH|with)\\s{1,8}[\\w"']{1,60}\\s{1,8})?(?:BY|AS|by|as)\\s{1,8}(?:(?:PASSWORD|password)\\s{1,8})?(?=['"])|IDENTIFIED BY )(${WORD})`,
+      'g',
     ),
   },
   {

@@ -138,6 +138,7 @@ describe('hasMark', () => {
   });
 });
 
+// One seed: the same cases on every machine. A change of the rules deserves a long run with others.
 describe('properties', () => {
   const bits = fc.constantFrom(
     ...[
@@ -199,7 +200,7 @@ describe('properties', () => {
         const once = redactor.text(s);
         expect(redactor.text(once)).toBe(once);
       }),
-      { numRuns: 3000 },
+      { numRuns: 3000, seed: 2026 },
     );
   });
 
@@ -211,7 +212,7 @@ describe('properties', () => {
       fc.property(messy, (s) => {
         expect(redactor.text(awake + s)).toBe(awake + redactor.text(s));
       }),
-      { numRuns: 2000 },
+      { numRuns: 2000, seed: 2026 },
     );
   });
 
@@ -222,7 +223,7 @@ describe('properties', () => {
         const once = r.deep(v);
         expect(r.deep(once)).toEqual(once);
       }),
-      { numRuns: 400 },
+      { numRuns: 400, seed: 2026 },
     );
   });
 
@@ -258,7 +259,7 @@ describe('properties', () => {
         const all = strings.join('\n');
         for (const s of hidden) expect(all).not.toContain(s);
       }),
-      { numRuns: 500 },
+      { numRuns: 500, seed: 2026 },
     );
   });
 });
