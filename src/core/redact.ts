@@ -67,7 +67,7 @@ const SHORTEST_VALUE = 4;
 /** Deeper than any answer of ours. What lies below is left out rather than let through unseen. */
 const DEEPEST = 64;
 const MEMO_MAX = 4096;
-const PASSES = 4;
+const PASSES = 8;
 
 export function createRedactor(o: { values?: readonly string[] }): Redactor {
   const values = (o.values ?? []).filter((v) => v.length >= SHORTEST_VALUE);
