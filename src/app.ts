@@ -129,7 +129,7 @@ export async function createApp(o: { loaded: Loaded; log: Log; role: Role; versi
   const info = { hostname: identity.hostname, kind: identity.virtualisation.kind, version: o.version };
   if (o.role !== 'cli') {
     audit.append('start', { role: o.role, version: o.version, mode: config.mode, uid });
-    sampler.start();
+    sampler.start(o.role === 'stdio' ? 500 : 0);
   }
   // A server has the slow facts before it is asked; a client's process leaves the start to its first answer.
   if (o.role === 'serve') void host.system.health({ waitMs: 0 }).catch(() => {});

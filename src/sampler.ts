@@ -7,7 +7,8 @@ import type { ProcessList, Snapshot, SystemHost } from './core/host.ts';
 import type { Clock } from './policy/ports.ts';
 
 export interface Sampler extends AsyncDisposable {
-  start(): void;
+  /** The first turn after `delayMs`: a client that launches us waits for its first answer, not for a sample. */
+  start(delayMs: number): void;
   recent(): readonly Snapshot[];
   recentProcesses(): ProcessList | null;
   /** This process holds the lease. */
@@ -54,20 +55,17 @@ export function createSampler(o: {
     }
   }
 
-  function next(): void {
-    cancel = clock.after(o.everyMs, () => {
+  function next(afterMs: number): void {
+    cancel = clock.after(afterMs, () => {
       turning = turn().finally(() => {
         turnedAt = clock.elapsed();
-        if (!stopped) next();
+        if (!stopped) next(o.everyMs);
       });
     });
   }
 
   return {
-    start() {
-      turning = turn();
-      next();
-    },
+    start: next,
     recent: () => kept,
     recentProcesses: () => processes,
     leads: () => held !== null,
