@@ -33,8 +33,10 @@ export function serveStdioFace(o: {
   newId?: () => string;
   stdin?: Readable;
   stdout?: Writable;
+  /** For tests. */
+  drainMs?: number;
 }): StdioFace {
-  const { door, principal, info, log, newId = newCallId } = o;
+  const { door, principal, info, log, newId = newCallId, drainMs = DRAIN_MS } = o;
   const { promise: done, resolve: ended } = Promise.withResolvers<void>();
   const out = o.stdout ?? process.stdout;
   const guard = out === process.stdout ? guardStdout() : null;
@@ -78,7 +80,7 @@ export function serveStdioFace(o: {
   function close(): Promise<void> {
     closing ??= (async () => {
       wire.stopReading();
-      await wire.drained(DRAIN_MS);
+      await wire.drained(drainMs);
       await handle.close();
       guard?.release();
       ended();
