@@ -6,6 +6,7 @@ import { createApp } from '../app.ts';
 import { type Flags, parseFlags } from '../config/flags.ts';
 import { loadConfig } from '../config/load.ts';
 import { OpsError } from '../core/errors.ts';
+import { createRedactor } from '../core/redact.ts';
 import { createLog } from '../log.ts';
 import * as call from './call.ts';
 import { type Command, type CommandName, commandOf, type Run } from './commands.ts';
@@ -79,7 +80,8 @@ export async function run(argv: readonly string[], io: Terminal): Promise<number
       // A person who asked for an answer is not told how the house is run, unless the log was set so.
       const level =
         role === 'cli' && loaded.origins.get('log.level')?.from === 'default' ? 'warn' : loaded.config.log.level;
-      const log = createLog({ ...loaded.config.log, level });
+      const { text } = createRedactor({ values: loaded.config.redact.values });
+      const log = createLog({ ...loaded.config.log, level, redact: text });
       return createApp({ loaded, log, role, version: VERSION });
     },
   };

@@ -156,9 +156,12 @@ export function shape(
       const next = node.keys?.get(key) ?? node.each ?? node;
       // Declared keys are our words; others (of records) are as foreign as their values.
       const name = node.keys?.has(key) ? key : clean(key, node.each ?? node);
-      // A key can make a secret of its value: {"password": "x"}. redactor.deep knows which.
-      const secret = typeof part === 'string' && !node.keys?.has(key) ? redactor.deep({ [key]: part })[key] : part;
-      const w = walk(secret, secret === part ? next : { ...next, kept: true }, depth + 1);
+      let w = walk(part, next, depth + 1);
+      // A key can make a secret of its value: {"password": …}. Only now, when no mark in it can be a forged one.
+      if (!node.keys?.has(key)) {
+        const kept = redactor.deep({ [name]: w.data })[name];
+        if (kept !== w.data) w = walk(kept, { ...next, kept: true }, depth + 1);
+      }
       set(data, name, w.data);
       set(marked, name, w.marked);
       if (w.data !== w.marked) same = false;

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { CLOSE, compileForeign, fence, newNonce, OPEN, plain, shape, strip } from '../../src/core/foreign.ts';
+import { createRedactor } from '../../src/core/redact.ts';
 import { foreign } from '../../src/core/schema.ts';
 import { table } from '../../src/core/table.ts';
 
@@ -137,6 +138,23 @@ describe('shape', () => {
       asIs,
     );
     expect(data).toMatchObject({ rows: [{ command: '[redacted:x]' }], kept: ['⟦redacted:x⟧'] });
+  });
+
+  test('a key makes a secret of its value, of whatever kind, and forged marks beside it stay brackets', () => {
+    const labels = {
+      password: ['a-b-c', 'd'],
+      argv: ['--password', 'two words'],
+      note: '⟦redacted:x⟧',
+      env: { DB_PASSWORD: 'pw⟦x⟧pw' },
+    };
+    const { data, marked } = shape({ title: 't', rows: [], labels }, compiled, createRedactor({})) as {
+      data: { labels: Record<string, unknown> };
+      marked: object;
+    };
+    expect(JSON.stringify([data, marked])).not.toMatch(/a-b-c|two words|pw/);
+    expect(data.labels.note).toBe('[redacted:x]');
+    expect(JSON.stringify(data.labels.password)).toContain('⟦redacted:');
+    expect(plain(JSON.stringify(marked))).toBe(JSON.stringify(data));
   });
 
   test('keeps structure and every value that is no string; __proto__ is a key like any other', () => {
