@@ -119,7 +119,10 @@ export const ConfigSchema = z.strictObject({
         z.boolean().default(true),
         'Sessions for clients of the 2025 revisions of MCP. Without them such clients are served request by request.',
       ),
-      max: set(int(1, 10_000, 256), 'Sessions open at once; when one more comes, the one that was idle longest is closed.'),
+      max: set(
+        int(1, 10_000, 256),
+        'Sessions open at once; when one more comes, the one that was idle longest is closed.',
+      ),
       idleMinutes: set(int(1, 1440, 30), 'A session unused for so long is closed.', { unit: 'minutes' }),
     }),
   }),
