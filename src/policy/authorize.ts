@@ -4,6 +4,7 @@
  */
 import type { Call, Narrow, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
+import { nearest } from '../core/nearest.ts';
 import { holds, type Mode, readsOnly, type Scope } from '../core/scopes.ts';
 import { leastScopes, type Tool, worstRisk } from '../core/tool.ts';
 import type { Policy } from './ports.ts';
@@ -18,8 +19,11 @@ export function admit(call: Call, p: Policy): { who: Principal; tool: Tool } {
   const tool = p.catalog.tools.find((t) => t.name === call.tool);
   if (!tool || hiddenBy(call.narrow, tool))
     throw new OpsError('not_found', `No tool named ${call.tool.slice(0, 64)}.`, {
-      hint: 'Call one of the tools that tools/list names.',
-      candidates: visible(who, call.narrow, p).map((t) => t.name),
+      hint: 'tools/list names what there is.',
+      candidates: likely(
+        call.tool,
+        visible(who, call.narrow, p).map((t) => t.name),
+      ),
     });
   const off = p.off(tool);
   if (off) throw new OpsError('unavailable', `${tool.name} is off: ${off.why}`, { hint: off.hint });
@@ -46,6 +50,12 @@ export function visible(who: Principal | undefined, narrow: Narrow | undefined, 
       leastScopes(t).every((s) => holds(who.scopes, s)) &&
       (readsOnly(worstRisk(t)) || !(p.mode === 'read-only' || narrow?.readOnly)),
   );
+}
+
+/** The one that was meant; all of them when none is near and they are few. */
+function likely(name: string, names: string[]): string[] {
+  const near = nearest(name, names, 3);
+  return near.length > 0 ? near : names.slice(0, 30);
 }
 
 const current = (who: Principal, now: number) => (who.expiresAtMs === null || who.expiresAtMs > now) && who.valid();

@@ -3,7 +3,6 @@
  * one flat function because the order is the security property: read it from top to bottom. What a step does in detail
  * lies in the file it names; whether it is done at all, and when, is decided here.
  */
-import { prettifyError } from 'zod';
 import type { Call, Outcome } from '../core/call.ts';
 import { canonical } from '../core/canonical.ts';
 import { OpsError, toOpsError, type WireError } from '../core/errors.ts';
@@ -12,6 +11,7 @@ import { hasMark } from '../core/redact.ts';
 import { readsOnly, type Scope } from '../core/scopes.ts';
 import { riskOf, scopesOfCall, worstRisk } from '../core/tool.ts';
 import { admit, need, visible } from './authorize.ts';
+import { complaint } from './complaint.ts';
 import { deadline } from './deadline.ts';
 import { approve, type Engine, execute, type Job, timeoutOf } from './execute.ts';
 import type { Door, Policy, Refused } from './ports.ts';
@@ -63,10 +63,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
     try {
       // 4. validate
       const parsed = tool.input.safeParse(call.args ?? {});
-      if (!parsed.success)
-        throw new OpsError('validation', prettifyError(parsed.error), {
-          hint: `${tool.name} takes: ${Object.keys(tool.input.shape).join(', ') || 'no arguments'}.`,
-        });
+      if (!parsed.success) throw complaint(tool, parsed.error);
       const input = parsed.data;
       const risk = riskOf(tool, input);
       const targets = tool.targets?.(input) ?? [];

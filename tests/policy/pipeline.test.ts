@@ -168,6 +168,22 @@ for (const face of FACES)
     });
   });
 
+test('a wrong argument or tool is told what was meant', async () => {
+  const r = rig();
+  const say = async (tool: string, args: unknown) => {
+    const out = await r.door.run(callOf(tool, args));
+    return out.status === 'failed' ? { message: out.error.message, candidates: out.error.details.candidates } : out;
+  };
+  expect(await say('fixture_look', { lmit: 5 })).toEqual({ message: 'Unknown argument lmit.', candidates: ['limit'] });
+  expect(await say('fixture_lok', {})).toMatchObject({ candidates: expect.arrayContaining(['fixture_look']) });
+  expect(await say('fixture_look', { limit: 'many' })).toMatchObject({
+    message: expect.stringMatching(/^limit: .*number/),
+  });
+  expect(await say('fixture_look', { limit: 9_999 })).toMatchObject({
+    message: expect.stringMatching(/^limit: .*5000/),
+  });
+});
+
 test('the HTTP face asks ahead and gets the refusal that the call would get, without a record or a point', async () => {
   let taken = 0;
   const take = () => {
