@@ -39,7 +39,6 @@ const ONLY: Record<string, { where: RegExp; instead: string }> = {
   hono: { where: /^src\/edge\//, instead: 'HTTP is a face' },
   '@hono/node-server': { where: /^src\/edge\//, instead: 'HTTP is a face' },
   'node:http': { where: /^src\/edge\//, instead: 'HTTP is a face' },
-  'rate-limiter-flexible': { where: /^src\/edge\//, instead: 'principals are limited in src/policy/rate.ts' },
   pino: { where: /^src\/log\.ts$/, instead: 'take a Log' },
   yaml: { where: /^src\/config\//, instead: 'settings come from config' },
   zod: {

@@ -40,6 +40,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
   const ms = p.clock.elapsed() - started;
   p.audit.append('call', closing(call, facts, outcome, ms, p));
   p.metrics.observe(facts.tool ?? 'unknown', label(outcome), ms);
+  p.log.debug({ call: call.id, tool: facts.tool, outcome: label(outcome), ms }, 'call');
   return outcome;
 
   async function walk(): Promise<Outcome> {
