@@ -31,9 +31,11 @@ function start() {
   delete process.env.DECKHAND_HANDED_OVER;
   lifeline();
   var module = process.getBuiltinModule('module');
-  var dir = cacheDir();
   // Half of the start is compiling. Without a folder of our own there is no cache: the default is in $TMPDIR, under a name
   // that another user may have taken, and what lies in it is run.
+  var built = builtCache();
+  // 0 is FAILED: made for another uid, which Node has in the names in it.
+  var dir = built && module.enableCompileCache(built).status !== 0 ? null : cacheDir();
   if (dir) module.enableCompileCache(dir);
   var main = path.join(pkg, 'dist', 'main.mjs');
   if (!fs.existsSync(main)) {
@@ -45,6 +47,13 @@ function start() {
   // The cache is else written only on a clean exit, and clients end a server by SIGTERM. After the first answers, so
   // that what they compiled is in it; unref, so that a short command does not wait for it.
   if (dir) setTimeout(module.flushCompileCache, 1500).unref();
+}
+
+/** Of an image: filled when it was built, root's like the program itself, so that no one can change it who is not root anyway. */
+function builtCache() {
+  var dist = path.join(pkg, 'dist');
+  var cache = path.join(dist, '.compile-cache');
+  return process.geteuid() !== 0 && of(0, pkg, 18) && of(0, dist, 18) && of(0, cache, 18) ? cache : null;
 }
 
 /** Inside the package if it is ours and nobody else may write it, else in the state folder under the same conditions. */
@@ -65,9 +74,13 @@ function cacheDir() {
 
 /** A folder of this very user without the given permission bits (18 = 022, 63 = 077) for others. */
 function ours(dir, bits) {
+  return of(process.geteuid(), dir, bits);
+}
+
+function of(uid, dir, bits) {
   try {
     var found = fs.lstatSync(dir);
-    return found.isDirectory() && found.uid === process.geteuid() && (found.mode & bits) === 0;
+    return found.isDirectory() && found.uid === uid && (found.mode & bits) === 0;
   } catch (_) {
     return false;
   }

@@ -2,7 +2,7 @@
  * How this process was launched, as far as words for people depend on it: from where others can launch it too, and whether what it
  * prints is kept by a service manager. Decides when a secret may be printed; reads, changes nothing.
  */
-import { fstatSync, realpathSync } from 'node:fs';
+import { fstatSync, readFileSync, realpathSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Env } from '../config/env.ts';
 
@@ -27,7 +27,8 @@ export function launched(env: Env, outTty: boolean): Launched {
   }
   const stdout = statOf(1);
   const command = basename(started) === 'deckhand' ? 'deckhand' : bin;
-  return { node: process.execPath, bin, command, kept: outTty ? null : keptBy(env, process.pid, process.ppid, stdout) };
+  const parent = { pid: process.ppid, name: nameOf(process.ppid) };
+  return { node: process.execPath, bin, command, kept: outTty ? null : keptBy(env, process.pid, parent, stdout) };
 }
 
 /**
@@ -37,14 +38,27 @@ export function launched(env: Env, outTty: boolean): Launched {
 export function keptBy(
   env: Env,
   pid: number,
-  ppid: number,
+  parent: { pid: number; name: string | null },
   stdout: { dev: number; ino: number } | null,
 ): string | null {
   // As systemd says to compare it: the variable alone is inherited by everything that a service starts.
   if (stdout && env.JOURNAL_STREAM === `${stdout.dev}:${stdout.ino}`) return 'the journal keeps its output';
   if (env.NOTIFY_SOCKET) return 'it runs as a service';
-  if (pid === 1 || ppid === 1) return 'it runs as a service or a container’s main process';
+  const main = 'it runs as a service or a container’s main process';
+  if (pid === 1 || parent.pid === 1) return main;
+  // With --pid=host the container's init has another number.
+  if (parent.name !== null && INITS.test(parent.name)) return main;
   return null;
+}
+
+const INITS = /^(?:tini(?:-static)?|docker-init|dumb-init|catatonit)$/;
+
+function nameOf(pid: number): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return null;
+  }
 }
 
 function statOf(fd: number): { dev: number; ino: number } | null {

@@ -53,15 +53,16 @@ test.each([
 });
 
 const stdout = { dev: 25, ino: 4711 };
-test.each<[string, Record<string, string>, number, number, boolean]>([
+test.each<[string, Record<string, string>, number, number, boolean, string?]>([
   ['a pipe that someone made', {}, 900, 800, false],
   ['the journal', { JOURNAL_STREAM: '25:4711' }, 900, 800, true],
   ['a journal inherited from the desktop, our output elsewhere', { JOURNAL_STREAM: '9:4711' }, 900, 800, false],
   ['a unit of Type=notify', { NOTIFY_SOCKET: '/run/systemd/notify' }, 900, 800, true],
   ['started by init', {}, 900, 1, true],
   ['the main process of a container', {}, 1, 0, true],
-])('who keeps the output: %s', (_what, env, pid, ppid, kept) => {
-  expect(keptBy(env, pid, ppid, stdout) !== null).toBe(kept);
+  ['the same among the host’s processes', {}, 900, 800, true, 'tini-static'],
+])('who keeps the output: %s', (_what, env, pid, ppid, kept, name = 'bash') => {
+  expect(keptBy(env, pid, { pid: ppid, name }, stdout) !== null).toBe(kept);
 });
 
 test('the printed stdio command is the same Deckhand: state and rights go along, the server’s own settings do not', async () => {
