@@ -7,7 +7,7 @@ import type { Loaded } from './config/load.ts';
 import type { Log, Principal } from './core/call.ts';
 import type { Blind, Host } from './core/host.ts';
 import { createRedactor } from './core/redact.ts';
-import type { Tool } from './core/tool.ts';
+import type { Catalog, Tool } from './core/tool.ts';
 import { createHost } from './host/index.ts';
 import { approvalsByMode } from './policy/approve.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal } from './policy/authenticate.ts';
@@ -60,7 +60,14 @@ const clock: Clock = {
   },
 };
 
-export async function createApp(o: { loaded: Loaded; log: Log; role: Role; version: string }): Promise<App> {
+export async function createApp(o: {
+  loaded: Loaded;
+  log: Log;
+  role: Role;
+  version: string;
+  /** For tests of the whole house with tools that can be steered. */
+  catalog?: Catalog;
+}): Promise<App> {
   const { config } = o.loaded;
   const { log } = o;
   // As root on a folder of another user (the service's): become that user, or what we write it could not read.
@@ -92,7 +99,7 @@ export async function createApp(o: { loaded: Loaded; log: Log; role: Role; versi
   });
   const absent: Blind[] = [];
   const policy: Policy = {
-    catalog,
+    catalog: o.catalog ?? catalog,
     off: offByConfig(config),
     mode: config.mode,
     context: {
