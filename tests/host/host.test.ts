@@ -17,7 +17,7 @@ const real = (o: Partial<HostOptions>) => (): Host => {
 };
 
 hostContract('the fake', fakeHost);
-for (const kind of ['vm', 'docker-v1', 'docker-v2', 'lxc-lxcfs'])
+for (const kind of ['vm', 'docker-v1', 'docker-v2', 'lxc-lxcfs', 'server-64', 'arm-board', 'proxmox-node', 'wsl2'])
   hostContract(kind, real({ procRoot: fileURLToPath(new URL(`../fixtures/${kind}`, import.meta.url)) }));
 // Commands answer nothing: a package manager takes seconds, and its output is tested on its own.
 hostContract('this machine', real({ exec: async () => ({ code: 1, stdout: '', stderr: 'not asked in tests' }) }));
