@@ -15,8 +15,7 @@ COPY . .
 # Said twice, here and in package.json; root.sh stops when they differ.
 ARG VERSION=0.1.0
 RUN npm run build && sh deploy/docker/root.sh /image /opt/deckhand "$VERSION"
-# V8 keys its compile cache by path, flags and uid: primed here with those of the last stage.
-ENV MALLOC_ARENA_MAX=1 NODE_OPTIONS=--max-semi-space-size=2
+# Node keys its compile cache by path and uid: primed with those of the last stage.
 USER 10001:10001
 RUN node deploy/docker/prime.mjs /opt/deckhand
 
@@ -25,11 +24,9 @@ COPY --from=build --chown=0:0 /image /
 # Root's, and nobody else may write it: a hijacked server cannot change the program that starts next time.
 COPY --from=build --chown=0:0 /opt/deckhand /opt/deckhand
 
-# The two start settings halve the memory under load; V8 takes neither while it runs. In the environment, so that
-# `docker exec … deckhand token add` uses the same compile cache.
+# MALLOC_ARENA_MAX, like the flag in ENTRYPOINT, halves the memory under load, and cannot be set once Node runs.
 ENV PATH=/usr/local/bin:/usr/bin \
     MALLOC_ARENA_MAX=1 \
-    NODE_OPTIONS=--max-semi-space-size=2 \
     DECKHAND_STATE_DIR=/var/lib/deckhand/state \
     DECKHAND_HTTP_HOST=0.0.0.0
 # All addresses, but of the container's own network: loopback in there is reached by nobody. Who reaches it is decided by
@@ -45,7 +42,7 @@ VOLUME /var/lib/deckhand
 # Node is a poor PID 1: it never waits for children it did not start, so orphans would stay zombies, and the kernel drops a
 # SIGTERM that comes before it listens. tini does both (-s: also where --pid=host makes it another PID). Not left to
 # `docker run --init`: Kubernetes and an LXC made from this image have no such switch.
-ENTRYPOINT ["/usr/bin/tini-static", "-s", "--", "/usr/local/bin/node", "/usr/local/bin/deckhand"]
+ENTRYPOINT ["/usr/bin/tini-static", "-s", "--", "/usr/local/bin/node", "--max-semi-space-size=2", "/usr/local/bin/deckhand"]
 CMD ["serve"]
 STOPSIGNAL SIGTERM
 # Liveness, not readiness: a full disk must not have the container killed.

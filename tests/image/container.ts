@@ -1,0 +1,113 @@
+/** The product in a container of the test engine: started with the flags that users are told, spoken to through its published port. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { type AnyClient, overHttp } from '../e2e/product.ts';
+import { type Engine, IMAGE } from './engine.ts';
+
+/** As in deploy/docker/README.md; `--user` is one that the image does not know. */
+export const HARDENED = [
+  ...['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--user', '12345:12345'],
+  ...['--tmpfs', '/var/lib/deckhand', '--memory', '256m', '--pids-limit', '128'],
+];
+/** No limit of calls gets in the way of a load. */
+const UNLIMITED = [
+  '-e=DECKHAND_LIMITS_CALLS_PER_MINUTE=1000000',
+  '-e=DECKHAND_HTTP_REQUESTS_PER_MINUTE_PER_ADDRESS=1000000',
+  '-e=DECKHAND_HTTP_CONNECTIONS_PER_ADDRESS=1000',
+];
+
+export interface Container {
+  id: string;
+  url: string;
+  token: string;
+  connect(): Promise<AnyClient>;
+  logs(): Promise<string>;
+  inspect<T>(format: string): Promise<T>;
+  exec(...args: string[]): Promise<{ code: number | null; out: string; err: string }>;
+  remove(): Promise<void>;
+}
+
+/** Started, live, and with a first token made in the way that the README tells. */
+export async function start(engine: Engine, network: string, flags: string[]): Promise<Container> {
+  const port = await freePort();
+  const publish = ['--network', network, '-p', `127.0.0.1:${port}:7070`];
+  const id = (await engine.docker(['run', '-d', ...publish, ...UNLIMITED, ...flags, IMAGE])).out.trim();
+  const container: Container = {
+    id,
+    url: `http://127.0.0.1:${port}/mcp`,
+    token: '',
+    connect: () => overHttp('2026-07-28', container.url, container.token),
+    async logs() {
+      const { out, err } = await engine.docker(['logs', id]);
+      return out + err;
+    },
+    inspect: async (format) => JSON.parse((await engine.docker(['inspect', '-f', `{{json ${format}}}`, id])).out),
+    exec: (...args) => engine.docker(['exec', id, ...args], { mayFail: true }),
+    async remove() {
+      await engine.docker(['rm', '-fv', id]);
+    },
+  };
+  await live(container);
+  container.token = (await container.exec('deckhand', 'token', 'add', 'test', '--role', 'viewer')).out.trim();
+  return container;
+}
+
+async function live(container: Container): Promise<void> {
+  for (const end = Date.now() + 15_000; ; ) {
+    const answer = await fetch(new URL('/healthz', container.url)).catch(() => null);
+    if (answer?.ok) return;
+    if (Date.now() > end) throw new Error(`It does not become live: ${await container.logs()}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** SIGTERM while `clients` call without a pause: ms until the container has ended, and with which code. */
+export async function endUnderLoad(container: Container, engine: Engine, clients: number) {
+  const all = await Promise.all(Array.from({ length: clients }, container.connect));
+  let stopping = false;
+  let answered = 0;
+  const failures: string[] = [];
+  const calls = all.map(async (client) => {
+    for (;;)
+      try {
+        const answer = await client.callTool({ name: 'system_overview', arguments: {} });
+        // From the signal on a refusal is right.
+        if (answer.isError && !stopping) failures.push(JSON.stringify(answer.content));
+        answered++;
+      } catch (thrown) {
+        if (!stopping) failures.push(String(thrown));
+        return;
+      }
+  });
+  while (answered < clients * 2 && failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  stopping = true;
+  const t = performance.now();
+  await engine.docker(['kill', '-s', 'TERM', container.id]);
+  const code = Number((await engine.docker(['wait', container.id])).out.trim());
+  const ms = performance.now() - t;
+  await Promise.all(calls);
+  await Promise.allSettled(all.map((client) => client.close()));
+  return { ms, code, answered, failures };
+}
+
+/** Children of this process that have ended and that it never waited for. */
+export function zombiesOf(parent: number): number {
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      const [state, ppid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return state === 'Z' && Number(ppid) === parent;
+    } catch {
+      return false;
+    }
+  }).length;
+}
