@@ -14,6 +14,7 @@ import { createLog } from '../log.ts';
 import type { Run } from './commands.ts';
 import { hostChecks } from './doctor_host.ts';
 import { configChecks, nodeChecks, portChecks, stateChecks, storeChecks } from './doctor_state.ts';
+import { usageChecks } from './doctor_usage.ts';
 import { wrap } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { VERSION } from './version.ts';
@@ -60,7 +61,7 @@ async function examine(load: Run['load']): Promise<Check[]> {
   const state = stateChecks(dir);
   checks.push(...state.checks);
   let app = state.usable ? await tryOpen(loaded, checks) : null;
-  if (app) checks.push(...storeChecks(app));
+  if (app) checks.push(...storeChecks(app), ...usageChecks(dir, loaded.config));
   const spare = app ? null : mkdtempSync(join(tmpdir(), 'deckhand-doctor-'));
   try {
     if (spare) {
