@@ -132,7 +132,7 @@ export const isNoise = {
     /^(squashfs|tmpfs|ramfs|devtmpfs|overlay|efivarfs|iso9660|erofs|autofs|nsfs)$/.test(f.type) && f.mount !== '/',
   disk: (name: string) => /^(loop|ram|zram|sr|fd)\d/.test(name),
   network: (name: string) =>
-    /^(lo$|veth|br-|docker|virbr|vnet|tap|fwbr|fwpr|fwln|dummy|ifb|cali|cni|flannel|sit|ip6tnl|tunl|gre|erspan)/.test(
+    /^(lo$|veth|br-[0-9a-f]{12}$|docker|podman\d|lxcbr|lxdbr|virbr|vnet|tap|fwbr|fwpr|fwln|dummy|ifb|cali|cni|flannel|sit|ip6tnl|tunl|gre|erspan)/.test(
       name,
     ),
 };

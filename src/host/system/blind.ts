@@ -88,12 +88,7 @@ export function blindSpots(root: Root, files: KeptFiles, facts: Facts, o: BlindO
             : `/proc/pressure is not readable (${code})`;
     }
     if (why === null) continue;
-    const onHost = container ? 'on the machine below: ' : '';
-    blind.push({
-      what: 'pressure (PSI)',
-      why,
-      fix: `${onHost}add psi=1 to GRUB_CMDLINE_LINUX in /etc/default/grub, run update-grub and reboot`,
-    });
+    blind.push({ what: 'pressure (PSI)', why, fix: `add psi=1 ${commandLine(root, facts)}` });
     break;
   }
 
@@ -104,11 +99,27 @@ export function blindSpots(root: Root, files: KeptFiles, facts: Facts, o: BlindO
       fix:
         container && kind !== 'lxc'
           ? 'run deckhand on the machine below for its units; a container has none'
-          : 'nothing to mend where another init is wanted: leave services out of `toolsets` in the config',
+          : kind === 'wsl'
+            ? 'in /etc/wsl.conf: [boot] systemd=true; then on Windows: wsl --shutdown'
+            : 'nothing to mend where another init is wanted: leave services out of `toolsets` in the config',
     });
 
   if (container) containerSpots(blind, root, facts);
   return blind;
+}
+
+/** Where this kind of machine keeps the command line of its kernel. */
+function commandLine(root: Root, facts: Facts): string {
+  const { container, kind } = facts.found;
+  const isThere = (path: string) => access(root.of(path), constants.F_OK) !== 'absent';
+  if (container) return "to the kernel's command line of the machine below, and reboot that";
+  if (kind === 'wsl')
+    return 'on Windows in %UserProfile%\\.wslconfig: [wsl2] kernelCommandLine=psi=1, then wsl --shutdown (it takes a kernel that has it built in)';
+  for (const path of ['/boot/firmware/cmdline.txt', '/boot/cmdline.txt'])
+    if (isThere(path)) return `to the one line of ${path} and reboot`;
+  if (isThere('/etc/kernel/cmdline'))
+    return `to /etc/kernel/cmdline, run ${isThere('/etc/pve') ? 'proxmox-boot-tool refresh' : 'kernel-install add-all'} and reboot`;
+  return 'to GRUB_CMDLINE_LINUX in /etc/default/grub, run update-grub and reboot';
 }
 
 function containerSpots(blind: Blind[], root: Root, facts: Facts): void {

@@ -3,8 +3,9 @@
  * up, how hot it is. These change seldom or are slow to ask, so each has its own pace and none of them delays a snapshot.
  */
 
-import { statSync } from 'node:fs';
+import { readlinkSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { NetCounters, Reading, Temperature } from '../../core/host.ts';
 import { namesIn, type Root, textOrNull, unknown } from './files.ts';
 import { int } from './procfs.ts';
@@ -15,8 +16,8 @@ const LINKS_MS = 5_000;
 const SENSORS_MS = 60_000;
 const SLOW_SENSORS_MS = 10_000;
 
-/** In memory, or a file of another disk: its traffic is no disk's. */
-const NO_DISK = /^(?:loop|ram|zram|fd|sr)\d/;
+/** In memory, a file of another disk, or one of the paths (nvme0c0n1) to a disk that is there itself: its traffic is no disk's. */
+const NO_DISK = /^(?:(?:loop|ram|zram|fd|sr)\d|nvme\d+c\d+n\d)/;
 const STACKED = /^(?:dm-|md|bcache|zd|drbd)\d/;
 const PARTITION =
   /^(?:(?:sd|vd|hd|xvd)[a-z]+\d+|(?:nvme\d+n\d+|mmcblk\d+|nbd\d+|md\d+|rbd\d+|zd\d+)p\d+|mmcblk\d+boot\d)$/;
@@ -32,7 +33,12 @@ export function diskNames(root: Root, monotonic: () => number): () => (name: str
   return () => {
     if (monotonic() - at >= DISKS_MS) {
       at = monotonic();
-      whole = new Set(namesIn(root.of('/sys/block')).filter((n) => !NO_DISK.test(n)));
+      // The kernel makes sixteen nbd in advance; the boot areas of an eMMC are listed as disks of their own.
+      whole = new Set(
+        namesIn(root.of('/sys/block')).filter(
+          (n) => byName(n) && !(n.startsWith('nbd') && textOrNull(root.of(`/sys/block/${n}/size`)) === '0'),
+        ),
+      );
     }
     // Without /sys/block (some containers) the names must do.
     return whole.size > 0 ? byList : byName;
@@ -80,20 +86,47 @@ interface Sensor {
 }
 
 const SLOW_CHIPS = new Set(['drivetemp', 'nvme', 'spd5118', 'jc42']);
-const MAX_SENSORS = 64;
+const MAX_SENSORS = 192;
 
 const milli = (text: string | null): number | null => {
   const value = text === null ? null : int({ text, at: 0 });
-  // -273 and 127 are what unconnected inputs say.
-  return value === null || value <= -100_000 || value >= 200_000 ? null : value / 1000;
+  // -128 and 127 are what inputs say that nothing is wired to; no part lives that hot.
+  return value === null || value <= -100_000 || value >= 127_000 ? null : value / 1000;
 };
+
+/** hwmon2 before hwmon10. */
+const numbered = (names: string[]): string[] => names.sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+
+/** Eight disks all call themselves "nvme": the device behind the chip says which one is hot. */
+function whichOne(chip: string, folder: string): string {
+  const disk = namesIn(`${folder}/device/block`)[0];
+  if (disk) return ` ${disk}`;
+  try {
+    const device = basename(readlinkSync(`${folder}/device`));
+    return device.startsWith(chip) ? device.slice(chip.length) : ` ${device}`;
+  } catch {
+    return ` ${basename(folder)}`;
+  }
+}
+
+function criticalOfZone(folder: string): number | null {
+  const trip = namesIn(folder).find(
+    (f) => /^trip_point_\d+_type$/.test(f) && textOrNull(`${folder}/${f}`) === 'critical',
+  );
+  return trip === undefined ? null : milli(textOrNull(`${folder}/${trip.replace(/type$/, 'temp')}`));
+}
 
 function findSensors(root: Root): Sensor[] {
   const found: Sensor[] = [];
-  for (const chip of namesIn(root.of('/sys/class/hwmon')).sort()) {
+  const chips = numbered(namesIn(root.of('/sys/class/hwmon'))).map((chip) => {
     const folder = root.of(`/sys/class/hwmon/${chip}`);
-    const chipName = textOrNull(`${folder}/name`) ?? chip;
-    for (const file of namesIn(folder).sort()) {
+    return { folder, name: textOrNull(`${folder}/name`) ?? chip };
+  });
+  const times = new Map<string, number>();
+  for (const { name } of chips) times.set(name, (times.get(name) ?? 0) + 1);
+  for (const { folder, name: chip } of chips) {
+    const chipName = (times.get(chip) ?? 0) > 1 ? `${chip}${whichOne(chip, folder)}` : chip;
+    for (const file of numbered(namesIn(folder))) {
       const input = /^temp(\d+)_input$/.exec(file)?.[1];
       if (input === undefined || found.length >= MAX_SENSORS) continue;
       const label = textOrNull(`${folder}/temp${input}_label`);
@@ -101,19 +134,19 @@ function findSensors(root: Root): Sensor[] {
         name: label ? `${chipName} ${label}` : chipName,
         path: `${folder}/${file}`,
         criticalCelsius: milli(textOrNull(`${folder}/temp${input}_crit`)),
-        slow: SLOW_CHIPS.has(chipName),
+        slow: SLOW_CHIPS.has(chip),
         celsius: null,
       });
     }
   }
   if (found.length > 0) return found;
-  for (const zone of namesIn(root.of('/sys/class/thermal')).sort()) {
+  for (const zone of numbered(namesIn(root.of('/sys/class/thermal')))) {
     if (!zone.startsWith('thermal_zone') || found.length >= MAX_SENSORS) continue;
     const folder = root.of(`/sys/class/thermal/${zone}`);
     found.push({
       name: textOrNull(`${folder}/type`) ?? zone,
       path: `${folder}/temp`,
-      criticalCelsius: null,
+      criticalCelsius: criticalOfZone(folder),
       slow: false,
       celsius: null,
     });

@@ -4,6 +4,7 @@
  */
 import { readlinkSync } from 'node:fs';
 import type { Identity, Reading } from '../../core/host.ts';
+import { armCores } from './arm.ts';
 import type { Cgroup } from './cgroup.ts';
 import { known, namesIn, type Root, readText, textOrNull, unknown, utf8, whyUnread } from './files.ts';
 import type { Mount } from './mounts.ts';
@@ -68,26 +69,45 @@ export function prettyName(text: string): string | null {
 }
 
 export function cpuModelOf(cpuinfo: string): string | null {
-  for (const key of ['model name', 'cpu model', 'Model', 'Hardware', 'uarch', 'cpu']) {
-    const value = new RegExp(`^${key}\\s*:\\s*(.+)$`, 'm').exec(cpuinfo)?.[1]?.trim();
-    if (value) return value.replace(/\s+/g, ' ');
+  const value = (key: string) =>
+    new RegExp(`^${key}\\s*:\\s*(.+)$`, 'm').exec(cpuinfo)?.[1]?.trim().replace(/\s+/g, ' ');
+  const named = value('model name') || value('cpu model') || armCores(cpuinfo);
+  if (named) return named;
+  // What is left names the board rather than its processor, but it is better than nothing.
+  for (const key of ['Model', 'Hardware', 'uarch', 'cpu']) {
+    const other = value(key);
+    if (other) return other;
   }
   return null;
+}
+
+/** The kernel's, since Linux 6.1, under the names that Node has for them; a 32-bit Node may run on a 64-bit kernel. */
+export function archOf(kernel: string | null): string {
+  if (kernel === 'x86_64') return 'x64';
+  if (kernel === 'aarch64') return 'arm64';
+  return kernel || process.arch;
 }
 
 function cpuModel(root: Root): Reading<string> {
   const found = read(root, '/proc/cpuinfo', cpuModelOf);
   if (found.value !== null) return found;
-  const board = textOrNull(root.of('/proc/device-tree/model'))?.replaceAll('\0', '');
+  const board = deviceTreeModel(root);
   return board ? known(board) : found;
+}
+
+/** Not by /proc/device-tree alone: it is an absolute link, which below another root leads out of it. */
+function deviceTreeModel(root: Root): string | null {
+  const text =
+    textOrNull(root.of('/sys/firmware/devicetree/base/model')) ?? textOrNull(root.of('/proc/device-tree/model'));
+  return text?.replaceAll('\0', '') || null;
 }
 
 function machineModel(root: Root): Reading<string> {
   const vendor = textOrNull(root.of('/sys/class/dmi/id/sys_vendor')) ?? '';
   const product = textOrNull(root.of('/sys/class/dmi/id/product_name')) ?? '';
   const name = product.toLowerCase().startsWith(vendor.toLowerCase()) ? product : `${vendor} ${product}`.trim();
-  const board = textOrNull(root.of('/proc/device-tree/model'))?.replaceAll('\0', '');
-  if (name || board) return known(name || (board as string));
+  const board = name || deviceTreeModel(root);
+  if (board) return known(board);
   return unknown('There is neither DMI nor a device tree that names the machine.');
 }
 
@@ -152,7 +172,7 @@ export function identityReader(root: Root, facts: Facts, now: () => number): () 
     hostname,
     os,
     kernel: read(root, '/proc/sys/kernel/osrelease', (text) => text.trim() || null),
-    arch: process.arch,
+    arch: archOf(textOrNull(root.of('/proc/sys/kernel/arch'))),
     virtualisation: facts.found,
     machineModel: machineModel(root),
     bootedAtMs,

@@ -111,6 +111,8 @@ function holdsData(m: Mount): boolean {
   if (/^\/(?:proc|sys)(?:\/|$)/.test(m.path)) return false;
   if (m.path === '/dev' || (m.path.startsWith('/dev/') && m.path !== '/dev/shm')) return false;
   if (m.path.startsWith('/run/credentials/')) return false;
+  // WSL shows Windows' driver folder and its own system image there; C: itself is at /mnt/c.
+  if (/^\/(?:usr\/lib\/wsl|mnt\/wslg)(?:\/|$)/.test(m.path)) return false;
   // The layers and shared memory of the containers that run here: the same disk again, under long names.
   return !/^\/(?:var\/lib\/(?:docker|containers|containerd)|run\/(?:docker|containerd|netns|user\/\d+\/(?:doc|gvfs)))\//.test(
     m.path,

@@ -67,7 +67,9 @@ function containerOf(root: Root, mounts: readonly Mount[]): Found | null {
   const whole = isWholeMachine(root, mounts);
   if (!whole && isThere(root.of('/run/.containerenv'))) return named('podman', '/run/.containerenv is there');
   if (!whole && isThere(root.of('/.dockerenv'))) return named('docker', '/.dockerenv is there');
-  if (mounts.some((m) => m.type === 'fuse.lxcfs')) return named('lxc', 'lxcfs is mounted over /proc');
+  // A machine that runs containers has lxcfs mounted too, but at /var/lib/lxcfs.
+  if (mounts.some((m) => m.type === 'fuse.lxcfs' && m.path.startsWith('/proc/')))
+    return named('lxc', 'lxcfs is mounted over /proc');
   const cgroup = textOrNull(root.of('/proc/1/cgroup')) ?? '';
   if (!whole && cgroup.includes('kubepods')) return named('', 'the cgroup of PID 1 is a Kubernetes pod');
   if (!whole && /\/docker[-/][0-9a-f]{12}/.test(cgroup))
