@@ -2,35 +2,14 @@
  * Kept results and running work, as one principal may see them: a handle serves only whom it was made for, and only
  * while that one still holds the scopes of the call that made it. The three ways not to have it look the same.
  */
-import type { KeptResult, Principal, Progress, Results, WorkState } from '../core/call.ts';
+import type { KeptResult, Principal, Results } from '../core/call.ts';
 import { holds, type Scope } from '../core/scopes.ts';
+import type { KeptRow } from '../store/kept.ts';
+import type { WorkRow } from '../store/work.ts';
 import type { Clock } from './ports.ts';
 
 /** How often a wait looks: the work may run in another process, so there is nothing to be told by. */
 const POLL_MS = 100;
-
-export interface KeptRow {
-  handle: string;
-  scopes: Scope[];
-  tool: string;
-  createdAtMs: number;
-  expiresAtMs: number;
-  data: Record<string, unknown>;
-  foreignPaths: string[];
-  lists: string[];
-}
-
-export interface WorkRow {
-  handle: string;
-  scopes: Scope[];
-  tool: string;
-  state: WorkState;
-  createdAtMs: number;
-  expiresAtMs: number;
-  progress: Progress | null;
-  kept: string | null;
-  error: { code: string; message: string; hint?: string } | null;
-}
 
 export interface ResultStore {
   /** Rows of that principal only. */

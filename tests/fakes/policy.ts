@@ -7,8 +7,10 @@ import { approvalsByMode } from '../../src/policy/approve.ts';
 import { createCoalescer } from '../../src/policy/coalesce.ts';
 import { createDoor } from '../../src/policy/pipeline.ts';
 import type { Door, Policy } from '../../src/policy/ports.ts';
-import { type KeptRow, resultsFor, type WorkRow } from '../../src/policy/results.ts';
+import { resultsFor } from '../../src/policy/results.ts';
 import { createSlots } from '../../src/policy/slots.ts';
+import type { KeptRow } from '../../src/store/kept.ts';
+import type { WorkRow } from '../../src/store/work.ts';
 import { type FakeClock, fakeClock } from './clock.ts';
 import { fixtureCatalog } from './tools.ts';
 
