@@ -7,14 +7,15 @@ import { Hono } from 'hono/tiny';
 import type { Log, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Door } from '../policy/ports.ts';
+import { createFast } from './fast.ts';
 import { createGate } from './gate.ts';
 import { newCallId } from './ids.ts';
 import { addressKey, createWindow } from './limits.ts';
 import type { ServerFacts } from './listing.ts';
-import { createMcpFactory } from './mcp.ts';
+import { createMcpFactory, identityOf } from './mcp.ts';
 import { createMcpRoute } from './mcp_http.ts';
 import { createNodeServer } from './node_server.ts';
-import { createRefusals, json, retryAfter, type Visit } from './refusals.ts';
+import { createRefusals, json, type Refusal, retryAfter, type Visit } from './refusals.ts';
 import { rpcError } from './results.ts';
 import { createSessions } from './sessions.ts';
 
@@ -58,6 +59,11 @@ export interface HttpFace {
   close(): Promise<void>;
 }
 
+interface Knock {
+  visit: Visit;
+  refused: Omit<Refusal, 'what'> | null;
+}
+
 const SECURITY_HEADERS = [
   ['x-content-type-options', 'nosniff'],
   ['cache-control', 'no-store'],
@@ -90,31 +96,58 @@ export function createHttp(o: HttpOptions): HttpFace {
   let closing = false;
   const endpoint = () => `${http.url ?? `http://${printable(http.host)}:${boundPort}`}/mcp`;
 
+  /** What comes before the route, on either way, and once for each request: Host, Origin, rate of the address. */
+  function knock(
+    incoming: IncomingMessage | undefined,
+    host: string | undefined,
+    origin: string | undefined,
+    counted: boolean,
+  ): Knock {
+    const address = incoming?.socket.remoteAddress;
+    const visit: Visit = { address, key: addressKey(address), recorded: false };
+    const stranger = gate.host(host) ?? gate.origin(origin, host);
+    if (stranger) return { visit, refused: { status: 403, error: stranger, code: -32_000 } };
+    const taken = counted ? requests.take(visit.key) : null;
+    if (taken?.ok !== false) return { visit, refused: null };
+    const { retryAfterMs, first } = taken;
+    // The rest of a flood is answered and not recorded: the first refusal of the minute says it all.
+    if (!first) visit.recorded = true;
+    const error = new OpsError('limit', 'Too many requests from this address.', {
+      hint: 'Wait, or raise `http.requestsPerMinutePerAddress`.',
+      retryAfterMs,
+    });
+    return { visit, refused: { status: 429, error, headers: retryAfter(retryAfterMs) } };
+  }
+  /** Of requests that left the short way. */
+  const knocks = new WeakMap<IncomingMessage, Knock>();
+  const fast = createFast({
+    door,
+    identity: identityOf(info),
+    bearer: o.bearer,
+    knock(incoming, host) {
+      const made = knock(incoming, host, undefined, true);
+      knocks.set(incoming, made);
+      return made.refused === null && !closing;
+    },
+    maxBodyBytes: http.maxBodyBytes,
+    headers: SECURITY_HEADERS,
+    newId,
+    now,
+    log,
+    ...(o.streamAfterMs === undefined ? {} : { streamAfterMs: o.streamAfterMs }),
+  });
+
   const app = new Hono<Env>();
 
   app.use(async (c, next) => {
-    const address = c.env?.incoming?.socket.remoteAddress;
-    const visit: Visit = { address, key: addressKey(address), recorded: false };
-    c.set('visit', visit);
-    const what = `${c.req.method} ${c.req.path}`.slice(0, 160);
-    const host = c.req.header('host') ?? new URL(c.req.url).host;
     const origin = c.req.header('origin');
-    const stranger = gate.host(host) ?? gate.origin(origin, host);
-    if (stranger) {
-      c.res = secured(refusals.answer(visit, { status: 403, what, error: stranger, code: -32_000 }));
-      return;
-    }
     const health = c.req.path === '/healthz' || c.req.path === '/readyz';
-    const taken = health ? null : requests.take(visit.key);
-    if (taken?.ok === false) {
-      const { retryAfterMs, first } = taken;
-      // The rest of a flood is answered and not recorded: the first refusal of the minute says it all.
-      if (!first) visit.recorded = true;
-      const error = new OpsError('limit', 'Too many requests from this address.', {
-        hint: 'Wait, or raise `http.requestsPerMinutePerAddress`.',
-        retryAfterMs,
-      });
-      c.res = secured(refusals.answer(visit, { status: 429, what, error, headers: retryAfter(retryAfterMs) }));
+    const { visit, refused } =
+      knocks.get(c.env?.incoming as IncomingMessage) ??
+      knock(c.env?.incoming, c.req.header('host') ?? new URL(c.req.url).host, origin, !health);
+    c.set('visit', visit);
+    if (refused) {
+      c.res = secured(refusals.answer(visit, { ...refused, what: `${c.req.method} ${c.req.path}`.slice(0, 160) }));
       return;
     }
     if (closing) {
@@ -184,6 +217,7 @@ export function createHttp(o: HttpOptions): HttpFace {
 
   const node = createNodeServer({
     fetch: app.fetch,
+    fast: fast.take,
     connectionsPerAddress: http.connectionsPerAddress,
     refusals,
     newId,
@@ -198,6 +232,7 @@ export function createHttp(o: HttpOptions): HttpFace {
     close() {
       closing = true;
       closed ??= node.close(drainMs, async () => {
+        fast.close();
         await sessions?.close();
         await mcp.close();
       });

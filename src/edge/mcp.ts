@@ -43,6 +43,12 @@ export interface McpOptions {
 
 export type McpFactory = (ctx?: Partial<McpRequestContext>) => Server;
 
+export const identityOf = (info: ServerFacts) => ({
+  name: serverName(info),
+  title: `Deckhand on ${info.hostname}`,
+  version: info.version,
+});
+
 /** Lists change when a toolset comes or goes; clients may keep them for five minutes, and never share them between users. */
 const LIST_TTL_MS = 300_000;
 const listHint = { ttlMs: LIST_TTL_MS, cacheScope: 'private' } as const;
@@ -51,7 +57,7 @@ export function createMcpFactory(o: McpOptions): McpFactory {
   const { door } = o;
   const { catalog } = door;
   const lists = createLists(catalog);
-  const identity = { name: serverName(o.info), title: `Deckhand on ${o.info.hostname}`, version: o.info.version };
+  const identity = identityOf(o.info);
   const options: ServerOptions = {
     instructions: instructions(o.info),
     capabilities: {
@@ -162,7 +168,7 @@ export const withCaller = (caller: Caller) => ({
 });
 const carried = (ctx: ServerContext) => ctx.http?.authInfo?.extra?.caller as Caller | undefined;
 
-const knows = (door: Door, { principal, narrow }: Caller, name: string) =>
+export const knows = (door: Door, { principal, narrow }: Pick<Caller, 'principal' | 'narrow'>, name: string) =>
   door.visible(principal, narrow).some((t) => t.name === name);
 
 /**
@@ -179,10 +185,13 @@ function cancelled(signal: AbortSignal): { signal: AbortSignal; release(): void 
 
 const MOST_CLIENT = 100;
 
-/** Display only: whoever decides a right by this has a bug. */
 function clientOf(ctx: ServerContext, server: Server): string | undefined {
   const envelope = ctx.mcpReq.envelope as Record<string, unknown> | undefined;
-  const said = envelope?.[CLIENT_INFO_META_KEY] ?? server.getClientVersion();
+  return clientName(envelope?.[CLIENT_INFO_META_KEY] ?? server.getClientVersion());
+}
+
+/** Display only: whoever decides a right by this has a bug. */
+export function clientName(said: unknown): string | undefined {
   if (!isRecord(said) || typeof said.name !== 'string') return undefined;
   return `${said.name}/${typeof said.version === 'string' ? said.version : '?'}`.slice(0, MOST_CLIENT);
 }

@@ -183,7 +183,7 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
       ...(caller.narrow === undefined ? {} : { narrow: caller.narrow }),
     };
     const tool = door.catalog.tools.find((t) => t.name === target.tool);
-    const refusal = httpRefusal(door, tool, call, o.now());
+    const refusal = httpRefusal(tool, call, door.check(call), door, o.now());
     if (!refusal) return null;
     // Made only now, because this question is asked of every call and nearly none is refused.
     Object.assign(call, { id: o.newId(), signal: request.signal });
@@ -208,9 +208,14 @@ interface HttpRefusal {
   headers(error: OpsError): Record<string, string>;
 }
 
-/** Which refusals HTTP has words for. A mode that forbids changes is none of them: no other token would help. */
-function httpRefusal(door: Door, tool: Tool | undefined, call: Call, now: number): HttpRefusal | null {
-  const error = door.check(call);
+/** Which refusals (`error`: of `door.check`) HTTP has words for. A mode that forbids changes is none of them: no other token would help. */
+export function httpRefusal(
+  tool: Tool | undefined,
+  call: Call,
+  error: OpsError | null,
+  door: Door,
+  now: number,
+): HttpRefusal | null {
   if (error?.code === 'limit') return { status: 429, headers: (e) => retryAfter(e.details.retryAfterMs) };
   if (error && error.code !== 'permission') return null;
   const { principal } = call;

@@ -22,6 +22,8 @@ type Fetch = Parameters<typeof getRequestListener>[0];
 
 export function createNodeServer(o: {
   fetch: Fetch;
+  /** The short way; false: this request is not for it. */
+  fast(incoming: IncomingMessage, outgoing: ServerResponse, otherwise: () => void): boolean;
   connectionsPerAddress: number;
   refusals: Refusals;
   newId(): string;
@@ -48,7 +50,8 @@ export function createNodeServer(o: {
   const server: Server = createServer(NODE_LIMITS, (incoming: IncomingMessage, outgoing: ServerResponse) => {
     underWay.add(outgoing);
     outgoing.once('close', () => over(outgoing));
-    void listener(incoming, outgoing);
+    const otherwise = () => void listener(incoming, outgoing);
+    if (!o.fast(incoming, outgoing, otherwise)) otherwise();
   });
   server.maxRequestsPerSocket = MOST_REQUESTS_PER_SOCKET;
 

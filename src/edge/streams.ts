@@ -7,7 +7,7 @@
 export const STREAM_AFTER_MS = 2_000;
 export const KEEP_ALIVE_MS = 15_000;
 
-const STREAM_HEADERS = {
+export const STREAM_HEADERS = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',

@@ -1,0 +1,300 @@
+/**
+ * The short way of the commonest request: a well-formed tools/call of 2026-07-28 that reads, straight from node:http to the door and
+ * back. The SDK, Hono and web requests around it cost several times what the call does. It decides only whether a request is
+ * that ordinary; each rule is the function that the long way asks, too (gate, rate, token, narrowing, `behind`, `door.check`), and
+ * whatever is in any way unusual goes the long way from its beginning, with nothing done yet but the count of its address. That both
+ * ways answer and record the same is tested request by request (tests/edge/fast.test.ts).
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  CLIENT_INFO_META_KEY,
+  classifyInboundRequest,
+  PROTOCOL_VERSION_META_KEY,
+  SERVER_INFO_META_KEY,
+} from '@modelcontextprotocol/server';
+import type { Call, Log, Narrow, Principal } from '../core/call.ts';
+import { OpsError } from '../core/errors.ts';
+import type { Door } from '../policy/ports.ts';
+import { behind, faultOf, isRecord } from './behind.ts';
+import { bearerOf, narrowOf } from './gate.ts';
+import { clientName, knows } from './mcp.ts';
+import { httpRefusal } from './mcp_http.ts';
+import { protocolError, rpcError, toResult } from './results.ts';
+import { KEEP_ALIVE_MS, STREAM_AFTER_MS, STREAM_HEADERS } from './streams.ts';
+
+const REVISION = '2026-07-28';
+const METHOD = 'tools/call';
+
+/** Those that say what a request is. Twice the same of them is unusual; what they may say is in `ordinary`. */
+const TOLD = new Set([
+  'host',
+  'authorization',
+  'content-type',
+  'content-length',
+  'accept',
+  'mcp-protocol-version',
+  'mcp-method',
+  'mcp-name',
+]);
+/** Those whose mere presence asks for something that is only done on the long way. */
+const ASKING = /^(origin|content-encoding|transfer-encoding|trailer|expect|upgrade|mcp-session-id|mcp-param-.*)$/;
+const ENVELOPE = new Set<string>([PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY]);
+
+const JSON_TYPE = /^application\/json(; ?charset=utf-8)?$/i;
+const BOTH = /^(application\/json, ?text\/event-stream|text\/event-stream, ?application\/json)$/;
+const TARGET = /^\/mcp(\?[\w=&,-]*)?$/;
+const LENGTH = /^\d{1,9}$/;
+
+export interface Fast {
+  /** True: it is seen to here, and `otherwise` is called should it turn out to be unusual after all. */
+  take(incoming: IncomingMessage, outgoing: ServerResponse, otherwise: () => void): boolean;
+  /** The signal of each call under way fires, as it does on the long way. */
+  close(): void;
+}
+
+export interface FastOptions {
+  door: Door;
+  identity: object;
+  bearer(secret: string): Principal | null;
+  /** Host and rate of the address, counted once for both ways. False: refused, and the long way says so. */
+  knock(incoming: IncomingMessage, host: string): boolean;
+  maxBodyBytes: number;
+  /** What every answer carries; a stream has a `cache-control` of its own. */
+  headers: readonly (readonly [string, string])[];
+  newId(): string;
+  now(): number;
+  log: Log;
+  streamAfterMs?: number;
+}
+
+interface Asked {
+  id: string | number;
+  tool: string;
+  args: unknown;
+  client: string | undefined;
+}
+
+export function createFast(o: FastOptions): Fast {
+  const { door } = o;
+  const envelopes = createEnvelopes();
+  const underWay = new Set<AbortController>();
+  const common = o.headers.flat();
+  const streamed = [
+    ...o.headers.filter(([name]) => name !== 'cache-control'),
+    ...Object.entries(STREAM_HEADERS),
+  ].flat();
+
+  function take(incoming: IncomingMessage, outgoing: ServerResponse, otherwise: () => void): boolean {
+    const url = incoming.url ?? '';
+    if (incoming.method !== 'POST' || !TARGET.test(url)) return false;
+    const told = toldBy(incoming.rawHeaders);
+    if (!told || !ordinary(told, o.maxBodyBytes)) return false;
+    if (!o.knock(incoming, told.host as string)) return false;
+    const secret = bearerOf(told.authorization);
+    const principal = secret ? o.bearer(secret) : null;
+    const narrow = narrowOf(url);
+    if (!principal || narrow instanceof OpsError) return false;
+    readWhole(incoming, Number(told['content-length']), (body) => {
+      if (body === null) return otherwise();
+      const asked = askedBy(body, told['mcp-name'] as string);
+      const call = asked && callOf(asked, principal, narrow, incoming);
+      if (!call) {
+        // Where the long way finds what has been read already.
+        Object.assign(incoming, { rawBody: body });
+        return otherwise();
+      }
+      void answer(asked, call, outgoing);
+    });
+    return true;
+  }
+
+  /** Null: not the ordinary message, or one that the long way has words for. */
+  function askedBy(body: Buffer, named: string): Asked | null {
+    const text = body.toString();
+    // Bytes that are no UTF-8: what they become is for one decoder to say.
+    if (text.includes('\ufffd')) return null;
+    let message: unknown;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      return null;
+    }
+    if (faultOf(message) !== null || !isRecord(message) || !hasOnly(message, MESSAGE)) return null;
+    const { id, method, params } = message;
+    if (method !== METHOD || id === undefined || !isRecord(params) || !hasOnly(params, PARAMS)) return null;
+    const { _meta: meta } = params;
+    if (!isRecord(meta) || !hasOnly(meta, ENVELOPE) || meta[PROTOCOL_VERSION_META_KEY] !== REVISION) return null;
+    if (!envelopes.good(meta, message)) return null;
+    const target = behind(METHOD, params, door.catalog);
+    if (target.kind !== 'call' || target.tool !== named) return null;
+    // The SDK copies the arguments, and what becomes of this key is its to say.
+    if (Object.hasOwn(target.args as object, '__proto__')) return null;
+    return {
+      id: id as string | number,
+      tool: named,
+      args: target.args,
+      client: clientName(meta[CLIENT_INFO_META_KEY]),
+    };
+  }
+
+  function callOf(
+    asked: Asked,
+    principal: Principal,
+    narrow: Narrow | undefined,
+    incoming: IncomingMessage,
+  ): Call | null {
+    const tool = door.catalog.tools.find((t) => t.name === asked.tool);
+    // Changes are few, and may come to ask the client something.
+    if (!tool || tool.change) return null;
+    const address = incoming.socket.remoteAddress;
+    const call: Call = {
+      id: o.newId(),
+      face: 'mcp-http',
+      tool: asked.tool,
+      args: asked.args,
+      principal,
+      signal: NEVER,
+      ...(address === undefined ? {} : { address }),
+      ...(narrow === undefined ? {} : { narrow }),
+      ...(asked.client === undefined ? {} : { client: asked.client }),
+    };
+    return door.check(call) === null && httpRefusal(tool, call, null, door, o.now()) === null ? call : null;
+  }
+
+  async function answer(asked: Asked, call: Call, outgoing: ServerResponse): Promise<void> {
+    const stop = new AbortController();
+    const left = () => {
+      clearTimeout(timer);
+      clearInterval(alive);
+      if (underWay.delete(stop)) stop.abort(new DOMException('The caller cancelled.', 'AbortError'));
+    };
+    let alive: NodeJS.Timeout | undefined;
+    const timer = setTimeout(() => {
+      outgoing.writeHead(200, streamed);
+      outgoing.write(': working\n\n');
+      alive = setInterval(() => outgoing.write(': keepalive\n\n'), KEEP_ALIVE_MS);
+    }, o.streamAfterMs ?? STREAM_AFTER_MS);
+    underWay.add(stop);
+    outgoing.once('close', left);
+    // A client that left while its body was being read has had its `close`.
+    if (outgoing.destroyed) left();
+    call.signal = stop.signal;
+    const text = await said(asked, call);
+    underWay.delete(stop);
+    clearTimeout(timer);
+    clearInterval(alive);
+    if (outgoing.destroyed) return;
+    if (outgoing.headersSent) {
+      outgoing.end(`event: message\ndata: ${text}\n\n`);
+      return;
+    }
+    const length = String(Buffer.byteLength(text));
+    outgoing.writeHead(200, [...common, 'content-type', 'application/json', 'content-length', length]);
+    outgoing.end(text);
+  }
+
+  async function said({ id }: Asked, call: Call): Promise<string> {
+    try {
+      const outcome = await door.run(call);
+      // A tool that went away between the question and the call.
+      if (outcome.status === 'failed' && outcome.error.code === 'not_found' && !knows(door, call, call.tool)) {
+        const { code, message, data } = protocolError(outcome.error, call.id);
+        return JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, data } });
+      }
+      const { _meta: meta, ...rest } = toResult(outcome, call.id);
+      const result = { resultType: 'complete', ...rest, _meta: { ...meta, [SERVER_INFO_META_KEY]: o.identity } };
+      return JSON.stringify({ jsonrpc: '2.0', id, result });
+    } catch (thrown) {
+      o.log.error({ call: call.id, err: thrown }, 'http request failed inside');
+      const error = new OpsError('internal', 'Something failed inside the server.', {
+        hint: 'The server log has the cause under this call id.',
+      });
+      return JSON.stringify(rpcError(id, error, call.id));
+    }
+  }
+
+  return {
+    take,
+    close() {
+      for (const stop of underWay) stop.abort(new DOMException('The caller cancelled.', 'AbortError'));
+    },
+  };
+}
+
+const NEVER = new AbortController().signal;
+const MESSAGE = new Set(['jsonrpc', 'id', 'method', 'params']);
+const PARAMS = new Set(['name', 'arguments', '_meta']);
+
+const hasOnly = (record: Record<string, unknown>, names: ReadonlySet<string>): boolean => {
+  for (const key of Object.keys(record)) if (!names.has(key)) return false;
+  return true;
+};
+
+type Told = Record<string, string | undefined>;
+
+/** Null: something is there twice, or asks for the long way. */
+function toldBy(raw: readonly string[]): Told | null {
+  const told: Told = {};
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] as string).toLowerCase();
+    if (TOLD.has(name)) {
+      if (told[name] !== undefined) return null;
+      told[name] = raw[i + 1] as string;
+    } else if (ASKING.test(name)) return null;
+  }
+  return told;
+}
+
+function ordinary(told: Told, mostBytes: number): boolean {
+  const length = told['content-length'] ?? '';
+  return (
+    told['mcp-protocol-version'] === REVISION &&
+    told['mcp-method'] === METHOD &&
+    told['mcp-name'] !== undefined &&
+    told.host !== undefined &&
+    JSON_TYPE.test(told['content-type'] ?? '') &&
+    BOTH.test(told.accept ?? '') &&
+    LENGTH.test(length) &&
+    Number(length) <= mostBytes
+  );
+}
+
+/** Null: the sender left in the middle of it. node:http holds a sender to the length it declared. */
+function readWhole(incoming: IncomingMessage, bytes: number, then: (body: Buffer | null) => void): void {
+  const parts: Buffer[] = [];
+  const data = (part: Buffer) => void parts.push(part);
+  const over = () => {
+    incoming.off('data', data).off('end', over).off('error', over).off('close', over);
+    const body = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+    then(body.length === bytes ? body : null);
+  };
+  incoming.on('data', data).on('end', over).on('error', over).on('close', over);
+}
+
+const MOST_ENVELOPES = 64;
+const LONGEST_ENVELOPE = 2_048;
+
+/**
+ * Whether the SDK takes what a client says of itself. Its schemas cost as much as the rest of the way together, and a client says
+ * the same with each call; so its judgement is kept, text by text.
+ */
+function createEnvelopes(): { good(meta: object, message: object): boolean } {
+  const known = new Set<string>();
+  return {
+    good(meta, body) {
+      const text = JSON.stringify(meta);
+      if (known.has(text)) return true;
+      const found = classifyInboundRequest({
+        httpMethod: 'POST',
+        protocolVersionHeader: REVISION,
+        mcpMethodHeader: METHOD,
+        body,
+      });
+      if (found.kind !== 'modern' || found.messageKind !== 'request') return false;
+      if (known.size >= MOST_ENVELOPES) known.clear();
+      if (text.length <= LONGEST_ENVELOPE) known.add(text);
+      return true;
+    },
+  };
+}
