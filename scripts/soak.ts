@@ -3,6 +3,7 @@
  * should be. Each entry bounds itself in count and time.
  */
 import { many } from '../tests/e2e/many.ts';
+import { imageSoak } from '../tests/image/soak.ts';
 
 interface Row {
   what: string;
@@ -36,6 +37,29 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
         row('SQLITE_BUSY anywhere', s.busy, '0', s.busy === 0),
         row('processes that sample', s.samplers, '1', s.samplers === 1),
         row('ms a call, median / p99', `${s.p50Ms.toFixed(0)} / ${s.p99Ms.toFixed(0)}`, '-', true),
+      ];
+    },
+  },
+  image: {
+    about:
+      'the image on an engine of its own: built, 50 stops under the load of 8 clients, 1,000 orphans (about 3 minutes)',
+    async run() {
+      const s = await imageSoak({ stops: 50, orphans: 1_000, clients: 8 });
+      const row = (what: string, seen: string | number, want: string, ok: boolean) => ({ what, seen, want, ok });
+      const missing = s.missing.join(', ');
+      // Without an engine there is nothing to say, and CI must have one.
+      if (missing) return [row('SKIPPED, lacking', missing, '-', process.env.CI !== 'true')];
+      const ms = s.stops.map((stop) => stop.ms).sort((a, b) => a - b);
+      const codes = s.stops.filter((stop) => stop.code !== 0).map((stop) => stop.code);
+      const at = (share: number) => (ms[Math.ceil(ms.length * share) - 1] ?? 0).toFixed(0);
+      return [
+        row('calls answered', s.answered, 'many', s.answered > 1_000),
+        row('calls that failed before the signal', s.failures[0] ?? 0, '0', s.failures.length === 0),
+        row('stops by SIGTERM', s.stops.length, '50', s.stops.length === 50),
+        row('ms to the end, median / largest', `${at(0.5)} / ${at(1)}`, '< 1000', Number(at(1)) < 1_000),
+        row('stops with another exit code than 0', codes.join(' ') || 0, '0', codes.length === 0),
+        row(`zombies after ${s.orphans} orphans`, s.zombies, '0', s.zombies === 0),
+        row('left on the machine', s.left.join(' ') || 0, '0', s.left.length === 0),
       ];
     },
   },

@@ -1,7 +1,10 @@
 /** The product in a container of the test engine: started with the flags that users are told, spoken to through its published port. */
+import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { type AnyClient, overHttp } from '../e2e/product.ts';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { type AnyClient, overHttp, root } from '../e2e/product.ts';
 import { type Engine, IMAGE } from './engine.ts';
 
 /** As in deploy/docker/README.md; `--user` is one that the image does not know. */
@@ -9,6 +12,31 @@ export const HARDENED = [
   ...['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--user', '12345:12345'],
   ...['--tmpfs', '/var/lib/deckhand', '--memory', '256m', '--pids-limit', '128'],
 ];
+/** The flags of `docker run` that compose.yaml stands for: what users paste is what is started here, but for its port. */
+export function composed(): string[] {
+  const file = parse(readFileSync(join(root, 'deploy/docker/compose.yaml'), 'utf8')) as Composed;
+  const { image, build, restart, ports, environment, volumes, tmpfs, pid, read_only, cap_drop, security_opt, ...rest } =
+    file.services.deckhand;
+  const { mem_limit, pids_limit, ...more } = rest;
+  if (Object.keys(more).length > 0)
+    throw new Error(`compose.yaml has what this test does not start: ${Object.keys(more)}`);
+  return [
+    ...Object.entries(environment).map(([name, value]) => `-e=${name}=${value}`),
+    ...volumes.map((v) => `-v=${v}`),
+    ...tmpfs.map((t) => `--tmpfs=${t}`),
+    ...cap_drop.map((c) => `--cap-drop=${c}`),
+    ...security_opt.map((o) => `--security-opt=${o}`),
+    ...[`--pid=${pid}`, `--read-only=${read_only}`, `--memory=${mem_limit}`, `--pids-limit=${pids_limit}`],
+  ];
+}
+interface Composed {
+  services: {
+    deckhand: Record<'environment', Record<string, string>> &
+      Record<'volumes' | 'tmpfs' | 'cap_drop' | 'security_opt' | 'ports', string[]> &
+      Record<'image' | 'build' | 'restart' | 'pid' | 'read_only' | 'mem_limit' | 'pids_limit', string>;
+  };
+}
+
 /** No limit of calls gets in the way of a load. */
 const UNLIMITED = [
   '-e=DECKHAND_LIMITS_CALLS_PER_MINUTE=1000000',
@@ -48,7 +76,9 @@ export async function start(engine: Engine, network: string, flags: string[]): P
     },
   };
   await live(container);
-  container.token = (await container.exec('deckhand', 'token', 'add', 'test', '--role', 'viewer')).out.trim();
+  container.token = (
+    await container.exec('deckhand', 'token', 'add', `t-${randomUUID().slice(0, 8)}`, '--role', 'viewer')
+  ).out.trim();
   return container;
 }
 
@@ -97,6 +127,18 @@ export async function endUnderLoad(container: Container, engine: Engine, clients
   await Promise.allSettled(all.map((client) => client.close()));
   return { ms, code, answered, failures };
 }
+
+/** Children whose parent ends before them: whoever is PID 1 in there has to wait for them. */
+export async function orphan(engine: Engine, id: string, count: number): Promise<void> {
+  const script = `for (let i = 0; i < ${count}; i++)
+    child_process.spawn('/usr/bin/env', { detached: true, stdio: 'ignore' }).unref();
+  process.kill(process.pid, 'SIGKILL')`;
+  await engine.docker(['exec', id, 'node', '-e', script], { mayFail: true });
+}
+
+/** The server behind its init. */
+export const childOf = (parent: number): number =>
+  Number(readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ')[0]);
 
 /** Children of this process that have ended and that it never waited for. */
 export function zombiesOf(parent: number): number {

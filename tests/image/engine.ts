@@ -59,7 +59,8 @@ export async function startEngine(): Promise<Engine> {
     ...['--cgroup-parent', `/${name}`, '--bridge=none', '--iptables=false', '--ip-forward=false', '--ip-masq=false'],
   ];
   // Should the test runner be killed, the daemon is told to stop.
-  const script = 'mount --make-rprivate / && exec setpriv --pdeathsig TERM dockerd "$@"';
+  // Shared among its own mounts only, as systemd leaves / on a host: `rslave` then works, and nothing gets out.
+  const script = 'mount --make-rprivate / && mount --make-rshared / && exec setpriv --pdeathsig TERM dockerd "$@"';
   const log = join(dir, 'dockerd.log');
   writeFileSync(log, '');
   const daemon = spawn('unshare', ['-m', 'sh', '-c', script, 'sh', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -127,7 +128,8 @@ export async function importBase(engine: Engine): Promise<void> {
   const registry = (await command('npm', ['config', 'get', 'registry'], {}, 20_000)).out.trim();
   mkdirSync(join(local, 'etc'), { recursive: true });
   writeFileSync(join(local, 'etc/npmrc'), `registry=${registry}\n`);
-  const authorities = process.env.NODE_EXTRA_CA_CERTS;
+  const cafile = (await command('npm', ['config', 'get', 'cafile'], {}, 20_000)).out.trim();
+  const authorities = process.env.NODE_EXTRA_CA_CERTS ?? (cafile.startsWith('/') ? cafile : undefined);
   if (authorities) cpSync(realpathSync(authorities), join(local, 'etc/ca.pem'));
   rmSync(join(rootfs, 'var/lib/apt/lists'), { recursive: true });
   rmSync(join(rootfs, 'var/cache/apt/archives'), { recursive: true });
