@@ -18,10 +18,16 @@ export function digest(value: unknown): string {
   return hash('sha256', canonical(value));
 }
 
+/** What JSON must escape, or may spell in two ways. Nearly no string has any, and then asking is cheaper than stringify. */
+const ESCAPED = /[^\x20\x21\x23-\x5b\x5d-\x7e]/;
+const quoted = (text: string): string => (ESCAPED.test(text) ? JSON.stringify(text) : `"${text}"`);
+
 function write(value: unknown, depth: number): string {
-  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return JSON.stringify(value);
+  if (typeof value === 'string') return quoted(value);
+  if (typeof value === 'boolean' || value === null) return String(value);
   if (typeof value === 'number') {
-    if (Number.isFinite(value)) return JSON.stringify(value);
+    // As JSON does it: -0 is 0.
+    if (Number.isFinite(value)) return String(value);
     throw new OpsError('validation', `${value} is not a JSON number.`);
   }
   if (typeof value !== 'object') throw new OpsError('validation', `A ${typeof value} is not JSON.`);
@@ -37,7 +43,7 @@ function write(value: unknown, depth: number): string {
   const record = value as Record<string, unknown>;
   for (const key of Object.keys(record).sort()) {
     const part = record[key];
-    if (part !== undefined) text += `${text ? ',' : ''}${JSON.stringify(key)}:${write(part, depth + 1)}`;
+    if (part !== undefined) text += `${text ? ',' : ''}${quoted(key)}:${write(part, depth + 1)}`;
   }
   return `{${text}}`;
 }

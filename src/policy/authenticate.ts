@@ -35,8 +35,19 @@ export function bearerPrincipal(tokens: TokenSource, secret: string): Principal 
   return {
     id: `token:${record.name}`,
     kind: 'token',
-    scopes: new Set(record.scopes),
+    scopes: scopesOfRecord(record),
     expiresAtMs: record.expiresAtMs,
     valid: () => tokens.holds(record),
   };
+}
+
+/** One set for as long as the token's file is what it was: each HTTP request asks for its principal anew. */
+const sets = new WeakMap<TokenRecord, ReadonlySet<Scope>>();
+function scopesOfRecord(record: TokenRecord): ReadonlySet<Scope> {
+  let set = sets.get(record);
+  if (!set) {
+    set = new Set(record.scopes);
+    sets.set(record, set);
+  }
+  return set;
 }

@@ -148,12 +148,21 @@ function runRead(job: Job, d: Deadline, e: Engine, p: Policy, report: (x: Progre
     }
   };
   if (tool.perPrincipal || tool.long || call.progress) return twice(d.signal);
-  const rights = [...who.scopes].sort().join(' ');
-  return e.coalescer.share(`${tool.name} ${rights} ${job.canonical}`, d.signal, (signal) => {
+  return e.coalescer.share(`${tool.name} ${rightsOf(who.scopes)} ${job.canonical}`, d.signal, (signal) => {
     // The group outlives the caller that began it, so it has a deadline of its own.
     const own = deadline(signal, timeoutOf(tool), p.clock);
     return raced(twice(own.signal), own.signal).finally(() => own[Symbol.dispose]());
   });
+}
+
+const rights = new WeakMap<ReadonlySet<Scope>, string>();
+function rightsOf(scopes: ReadonlySet<Scope>): string {
+  let text = rights.get(scopes);
+  if (text === undefined) {
+    text = [...scopes].sort().join(' ');
+    rights.set(scopes, text);
+  }
+  return text;
 }
 
 async function runChange(

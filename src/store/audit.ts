@@ -186,7 +186,12 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
     log.info({}, 'audit is written again');
   }
 
-  const stamp = (event: string) => ({ v: 1, ts: new Date(o.now()).toISOString(), mono: o.mono(), event });
+  let stamped = { ms: Number.NaN, ts: '' };
+  const stamp = (event: string) => {
+    const ms = o.now();
+    if (stamped.ms !== ms) stamped = { ms, ts: new Date(ms).toISOString() };
+    return { v: 1, ts: stamped.ts, mono: o.mono(), event };
+  };
 
   function hold(record: Record<string, unknown> & { ts: string }): void {
     const bytes = sizeOf(record);
