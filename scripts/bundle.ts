@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Metafile, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -18,34 +18,55 @@ export const { version } = JSON.parse(readFileSync(new URL('../package.json', im
 const REQUIRE =
   "import{createRequire as deckhandRequire}from'node:module';const require=deckhandRequire(import.meta.url);\n";
 
+const common = {
+  absWorkingDir: root,
+  outdir: 'dist',
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  minify: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  charset: 'utf8',
+  legalComments: 'none',
+  metafile: true,
+  write: false,
+  logLevel: 'warning',
+} satisfies BuildOptions;
+
+/** The program, and the child process that reads hardware: apart, so that neither shares a chunk with the other, nor loads it. */
 export async function bundle(): Promise<{ files: Map<string, string>; metafile: Metafile }> {
-  const result = await build({
-    absWorkingDir: root,
-    entryPoints: { main: 'src/main.ts' },
-    outdir: 'dist',
-    outExtension: { '.js': '.mjs' },
-    chunkNames: '[name]-[hash]',
-    bundle: true,
-    splitting: true,
-    minify: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    charset: 'utf8',
-    legalComments: 'none',
-    define: { DECKHAND_VERSION: JSON.stringify(version) },
-    plugins: [slimSdk],
-    metafile: true,
-    write: false,
-    logLevel: 'warning',
-  });
-  const files = new Map(
-    result.outputFiles.map((f) => {
-      const text = builtinsByNeed(f.text);
-      return [basename(f.path), f.text.includes('Dynamic require of') ? REQUIRE + text : text];
+  const made = await Promise.all([
+    build({
+      ...common,
+      entryPoints: { main: 'src/main.ts' },
+      chunkNames: '[name]-[hash]',
+      splitting: true,
+      define: { DECKHAND_VERSION: JSON.stringify(version) },
+      plugins: [slimSdk],
     }),
+    build({
+      ...common,
+      entryPoints: { hardware: 'src/host/hardware/child.ts' },
+      chunkNames: 'hardware-[hash]',
+      splitting: true,
+      // What systeminformation does elsewhere falls away.
+      define: { 'process.platform': '"linux"' },
+    }),
+  ]);
+  const files = new Map(
+    made
+      .flatMap((m) => m.outputFiles)
+      .map((f) => {
+        const text = builtinsByNeed(f.text);
+        return [basename(f.path), f.text.includes('Dynamic require of') ? REQUIRE + text : text];
+      }),
   );
-  return { files, metafile: result.metafile };
+  const metafile = {
+    inputs: Object.assign({}, ...made.map((m) => m.metafile.inputs)),
+    outputs: Object.assign({}, ...made.map((m) => m.metafile.outputs)),
+  } as Metafile;
+  return { files, metafile };
 }
 
 const BUILTIN =

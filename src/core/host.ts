@@ -3,6 +3,8 @@
  * rates, findings and words are made from them in insight/ and tools/. A domain's interface is as wide as its callers.
  */
 
+import type { HardwareHost } from './hardware.ts';
+
 /** What could be read, or why not. Unknown is never 0. */
 export type Reading<T> = { value: T; why?: undefined } | { value: null; why: string };
 
@@ -11,6 +13,7 @@ export type Whose = 'host' | 'container' | 'process';
 
 export interface Host {
   system: SystemHost;
+  hardware: HardwareHost;
 }
 
 export interface Bounded {

@@ -15,6 +15,12 @@ const BINARIES = {
   'apt-get': ['/usr/bin/apt-get'],
   dnf: ['/usr/bin/dnf'],
   apk: ['/sbin/apk', '/usr/sbin/apk', '/usr/bin/apk'],
+  smartctl: ['/usr/sbin/smartctl', '/sbin/smartctl', '/usr/bin/smartctl', '/run/current-system/sw/bin/smartctl'],
+  zpool: ['/usr/sbin/zpool', '/sbin/zpool', '/usr/bin/zpool', '/run/current-system/sw/bin/zpool'],
+  upsc: ['/usr/bin/upsc', '/bin/upsc', '/run/current-system/sw/bin/upsc'],
+  apcaccess: ['/usr/sbin/apcaccess', '/sbin/apcaccess', '/usr/bin/apcaccess', '/run/current-system/sw/bin/apcaccess'],
+  // The second is where WSL2 mounts the driver of Windows.
+  'nvidia-smi': ['/usr/bin/nvidia-smi', '/usr/lib/wsl/lib/nvidia-smi', '/run/current-system/sw/bin/nvidia-smi'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type Binary = keyof typeof BINARIES;
@@ -76,7 +82,14 @@ export const exec: Exec = (request) => {
   return execPath(path, request);
 };
 
-/** For the tests, which bring programs of their own; nothing in the product calls it but `exec`. */
+/**
+ * This very Node, with a program file of ours: for what may hang or spawn shells and must not do so in this process.
+ * /proc/self/exe is the Node that runs, even when an update has removed its file.
+ */
+export const execOurs = (file: string, o: Omit<ExecRequest, 'binary'>): Promise<ExecResult> =>
+  execPath('/proc/self/exe', { ...o, args: ['--max-old-space-size=96', file, ...o.args] });
+
+/** For the tests, which bring programs of their own; nothing in the product calls it but those above. */
 export function execPath(path: string, o: Omit<ExecRequest, 'binary'>): Promise<ExecResult> {
   const { promise, resolve, reject } = Promise.withResolvers<ExecResult>();
   if (o.signal?.aborted) {

@@ -5,8 +5,9 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Log } from '../core/call.ts';
+import type { HardwareHost } from '../core/hardware.ts';
 import type { Host } from '../core/host.ts';
-import { type Exec, exec, findBinary, killAll } from './exec.ts';
+import { type Binary, type Exec, exec, execOurs, findBinary, killAll } from './exec.ts';
 import { cgroupOf } from './system/cgroup.ts';
 import { KeptFiles, rootAt } from './system/files.ts';
 import { filesystemReader, mountTable } from './system/filesystems.ts';
@@ -78,21 +79,30 @@ export function createHost(o: HostOptions): OpenHost {
     pageBytes,
     ...(o.maxProcesses === undefined ? {} : { max: o.maxProcesses }),
   });
-  const runs = o.exec ?? exec;
+  const commands = {
+    exec: o.exec ?? exec,
+    // With another runner (the tests') every program is there.
+    has: (binary: Binary) => o.exec !== undefined || findBinary(binary) !== null,
+    mounts,
+    uid: process.getuid?.() ?? 0,
+  };
+  // Seldom asked: no start pays for it.
+  let reader: Promise<HardwareHost> | undefined;
+  const hardware = (): Promise<HardwareHost> => {
+    reader ??= import('./hardware/index.ts').then((m) =>
+      m.hardwareReader(root, { ...commands, ours: execOurs, clocks }),
+    );
+    return reader;
+  };
   let closed = false;
   return {
+    hardware: { inventory: async (facts, asked) => (await hardware()).inventory(facts, asked) },
     system: {
       identity: identityReader(root, facts, clocks.now),
       snapshot: snapshotReader(root, files, facts, clocks),
       filesystems: filesystemReader(files, root, pool),
       ...processes,
-      health: healthReader(root, files, facts, clocks, {
-        exec: runs,
-        // With another runner (the tests') every program is there.
-        has: (binary) => o.exec !== undefined || findBinary(binary) !== null,
-        mounts,
-        uid: process.getuid?.() ?? 0,
-      }),
+      health: healthReader(root, files, facts, clocks, commands),
     },
     close() {
       if (closed) return;

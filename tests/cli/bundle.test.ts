@@ -42,7 +42,36 @@ test('no command loads Ajv, or the words of zod in other languages', () => {
     inputs.reduce((n, [f, { bytesInOutput }]) => n + (part.test(f) ? bytesInOutput : 0), 0);
   expect(bytes(/ajvProvider|cfWorker/)).toBe(0);
   expect(bytes(/zod\/v4\/locales\/(?!en\.js)/)).toBe(0);
-  expect(bytes(/systeminformation|dockerode/)).toBe(0);
+  expect(bytes(/dockerode/)).toBe(0);
+});
+
+test('systeminformation is in the child’s program alone, and no start loads the readers of hardware', () => {
+  const { outputs } = made.metafile;
+  const child = outputOf(outputs, 'src/host/hardware/child.ts');
+  expect(child).toBe('dist/hardware.mjs');
+  // Whatever the program can come to load, also later.
+  const reach = (from: string, seen = new Set<string>()): Set<string> => {
+    if (seen.has(from)) return seen;
+    seen.add(from);
+    for (const i of outputs[from]?.imports ?? []) if (!i.external) reach(i.path, seen);
+    return seen;
+  };
+  const program = reach(outputOf(outputs, 'src/main.ts'));
+  const childs = reach(child);
+  expect([...inside(outputs, program).keys()]).not.toContain('systeminformation');
+  expect([...inside(outputs, childs).keys()]).toContain('systeminformation');
+  expect([...childs].filter((path) => program.has(path))).toEqual([]);
+  // Guests are read without it.
+  expect([...inside(outputs, loads(outputs, child)).keys()]).toEqual(['src/host']);
+
+  for (const face of ['src/cli/run.ts', 'src/cli/stdio.ts', 'src/cli/serve.ts', 'src/cli/doctor.ts']) {
+    const paths = ['src/main.ts', 'src/cli/run.ts', face].flatMap((s) => [...loads(outputs, outputOf(outputs, s))]);
+    const own = paths.flatMap((p) => Object.keys(outputs[p]?.inputs ?? {}));
+    expect(
+      own.filter((f) => f.startsWith('src/host/hardware/')),
+      face,
+    ).toEqual([]);
+  }
 });
 
 test('none of Node’s own modules is imported in a way that loads all of it', () => {

@@ -15,6 +15,7 @@ import type {
   Snapshot,
   SystemHost,
 } from '../../src/core/host.ts';
+import { fakeHardware } from './hardware.ts';
 
 const GiB = 1024 ** 3;
 const MiB = 1024 ** 2;
@@ -352,5 +353,6 @@ export function fakeHost(overrides: Partial<SystemHost> = {}): Host {
       health: async () => structuredClone(fakeHealth),
       ...overrides,
     },
+    hardware: fakeHardware(),
   };
 }

@@ -5,9 +5,9 @@
  * What we are blind to on this host is gathered in blind.ts.
  */
 import { statSync } from 'node:fs';
-import { toOpsError } from '../../core/errors.ts';
-import type { Bounded, Health, Reading } from '../../core/host.ts';
+import type { Bounded, Health } from '../../core/host.ts';
 import type { Binary, Exec } from '../exec.ts';
+import { part, patiently } from '../part.ts';
 import { blindSpots } from './blind.ts';
 import { type KeptFiles, known, namesIn, type Root, readText, textOrNull, unknown, whyUnread } from './files.ts';
 import type { Facts } from './identity.ts';
@@ -19,13 +19,9 @@ import { pendingUpdates, type Updates } from './updates.ts';
 
 const KEEP_MS = 60_000;
 const KEEP_UPDATES_MS = 3_600_000;
-/** What could not be known is tried again sooner: the lock may be gone. */
-const KEEP_UNKNOWN_MS = 300_000;
 const TIMEOUT_MS = 5_000;
 /** Each part has its own, shorter bound; this is for who wants to know at any price. */
 const LONGEST_MS = 30_000;
-const STALE_MS = 120_000;
-const STILL_ASKED = 'Still being asked: ask again in some seconds.';
 const MAX_BYTES = 1024 * 1024;
 const MAX_UNITS = 1_000;
 
@@ -124,7 +120,7 @@ export function parseMdstat(text: string): RaidArray[] {
 
 export function healthReader(root: Root, files: KeptFiles, facts: Facts, clocks: Clocks, o: HealthOptions) {
   const systemd = () => isThere(root.of('/run/systemd/system'));
-  const cannotRun = 'Commands of a host whose files are only mounted here cannot be run.';
+  const cannotRun = 'Commands of a host that is only mounted here cannot be run.';
 
   const failedUnits = async (): Promise<Health['failedUnits']> => {
     if (!systemd()) return unknown('systemd does not run here.');
@@ -212,23 +208,17 @@ export function healthReader(root: Root, files: KeptFiles, facts: Facts, clocks:
     oomKills: part(oomKills, KEEP_MS, clocks),
   };
 
-  return async ({ signal, waitMs = LONGEST_MS }: Bounded & { waitMs?: number } = {}): Promise<Health> => {
-    signal?.throwIfAborted();
-    const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(), waitMs);
-    const leave = () => patience.abort();
-    signal?.addEventListener('abort', leave, { once: true });
-    try {
+  return (asked: Bounded & { waitMs?: number } = {}): Promise<Health> =>
+    patiently({ waitMs: LONGEST_MS, ...asked }, async (patience) => {
       const [units, waiting, reboot, time, arrays, pools, kills] = await Promise.all([
-        parts.failedUnits(patience.signal),
-        parts.updates(patience.signal),
-        parts.rebootRequired(patience.signal),
-        parts.clock(patience.signal),
-        parts.raid(patience.signal),
-        parts.zfs(patience.signal),
-        parts.oomKills(patience.signal),
+        parts.failedUnits(patience),
+        parts.updates(patience),
+        parts.rebootRequired(patience),
+        parts.clock(patience),
+        parts.raid(patience),
+        parts.zfs(patience),
+        parts.oomKills(patience),
       ]);
-      signal?.throwIfAborted();
       return {
         failedUnits: units,
         updates: aged(waiting),
@@ -239,37 +229,5 @@ export function healthReader(root: Root, files: KeptFiles, facts: Facts, clocks:
         oomKills: kills,
         blind: blindSpots(root, files, facts, { mounts: o.mounts(), uid: o.uid, systemd: systemd() }),
       };
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', leave);
-    }
-  };
-}
-
-/**
- * One slow fact. Asked anew when it is old; who reads meanwhile gets what is known, and where nothing is known yet waits for
- * as long as they have patience. It goes on without them: the next one finds it.
- */
-function part<T>(ask: () => Promise<Reading<T>>, keepMs: number, clocks: Clocks) {
-  let last: { at: number; is: Reading<T> } | null = null;
-  let asking: Promise<Reading<T>> | null = null;
-  return async (patience: AbortSignal): Promise<Reading<T>> => {
-    const keep = last?.is.value === null ? Math.min(keepMs, KEEP_UNKNOWN_MS) : keepMs;
-    if (!asking && (!last || clocks.monotonic() - last.at >= keep))
-      asking = ask()
-        .catch((error: unknown): Reading<T> => unknown(toOpsError(error).message))
-        .then((is) => {
-          last = { at: clocks.monotonic(), is };
-          asking = null;
-          return is;
-        });
-    // A process may have slept for days between two questions: what is that old is not known any more.
-    if (last && clocks.monotonic() - last.at < keep + STALE_MS) return last.is;
-    if (!asking) return unknown(STILL_ASKED);
-    const { promise, resolve } = Promise.withResolvers<Reading<T>>();
-    const enough = () => resolve(unknown(STILL_ASKED));
-    if (patience.aborted) enough();
-    else patience.addEventListener('abort', enough, { once: true });
-    return Promise.race([asking, promise]).finally(() => patience.removeEventListener('abort', enough));
-  };
+    });
 }
