@@ -74,7 +74,7 @@ export const MEMORY: Rule[] = [
     limits: { kills: 1 },
     when: (l) => `${l.kills} or more OOM kills since boot`,
     sentence: 'The kernel killed processes for lack of memory since boot.',
-    next: "journalctl -k -b --no-pager | grep -i 'out of memory' | tail -n 10",
+    next: "journalctl -k -b -n 10 --no-pager -g 'out of memory'",
     test: ({ health }, l) => {
       const oom = health.value?.oomKills.value;
       return oom && oom.sinceBoot >= l.kills ? { evidence: `${oom.sinceBoot} since boot (${oom.whose})` } : null;

@@ -35,6 +35,8 @@ const inodes = (f: Sized) => ({
   evidence: `${f.mount} ${percent(inodesPercent(f.size.value))} of ${f.size.value.inodes} inodes used`,
   subject: f.mount,
 });
+const stacked = (facts: Facts, name: string) =>
+  facts.snapshot.disks.value?.find((d) => d.name === name)?.stacked === true;
 const DU = 'du -xh --max-depth=2 {MOUNT} | sort -h | tail -n 20';
 const COUNT = 'du -x --inodes --max-depth=3 {MOUNT} | sort -n | tail -n 20';
 const BY_IO = 'process_list {"by":"io"}';
@@ -79,8 +81,8 @@ export const STORAGE: Rule[] = [
     title: 'Filesystem fell to read-only',
     limits: {},
     when: () => 'mounted read-only although fstab says read-write',
-    sentence: 'A filesystem that should be writable is read-only, as the kernel makes it after an I/O error.',
-    next: "journalctl -k -b --no-pager | grep -iE 'remount|I/O error|EXT4-fs|XFS|BTRFS' | tail -n 20",
+    sentence: 'A filesystem that should be writable is read-only, as after an I/O error.',
+    next: 'journalctl -k -b -p warning -n 20 --no-pager',
     test: (facts) =>
       hitOf(
         (facts.filesystems.value ?? [])
@@ -157,7 +159,7 @@ export const STORAGE: Rule[] = [
     title: 'RAID array degraded',
     limits: {},
     when: () => 'an md array misses a member',
-    sentence: 'An array runs without redundancy; the next disk failure loses data.',
+    sentence: 'An array misses a member; further failures lose data.',
     next: 'mdadm --detail /dev/{ARRAY}',
     test: (facts) =>
       hitOf(
@@ -194,7 +196,8 @@ export const STORAGE: Rule[] = [
         ? null
         : hitOf(
             (facts.rates.disks.value ?? [])
-              .filter((d) => (d.busyPercent ?? 0) >= l.busyPercent)
+              // An array is busy with its members: their names say more.
+              .filter((d) => (d.busyPercent ?? 0) >= l.busyPercent && !stacked(facts, d.name))
               .map((d) => ({ evidence: `${d.name} busy ${percent(d.busyPercent)}`, subject: d.name })),
           ),
   }),

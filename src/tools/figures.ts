@@ -129,7 +129,8 @@ export const seenFrom = (identity: Identity): Whose => (identity.virtualisation.
 /** Nothing that anyone looks for when asking how a host is; system_metrics lists them all. */
 export const isNoise = {
   filesystem: (f: Filesystem) =>
-    /^(squashfs|tmpfs|ramfs|devtmpfs|overlay|efivarfs|iso9660|erofs|autofs|nsfs)$/.test(f.type) && f.mount !== '/',
+    f.mount === '/etc/pve' ||
+    (/^(squashfs|tmpfs|ramfs|devtmpfs|overlay|efivarfs|iso9660|erofs|autofs|nsfs)$/.test(f.type) && f.mount !== '/'),
   disk: (name: string) => /^(loop|ram|zram|sr|fd)\d/.test(name),
   network: (name: string) =>
     /^(lo$|veth|br-[0-9a-f]{12}$|docker|podman\d|lxcbr|lxdbr|virbr|vnet|tap|fwbr|fwpr|fwln|dummy|ifb|cali|cni|flannel|sit|ip6tnl|tunl|gre|erspan)/.test(

@@ -2,7 +2,8 @@
 import { table } from '../core/table.ts';
 import { bytes, duration, percent } from '../core/text.ts';
 import type { View } from '../core/tool.ts';
-import { known, perSecond } from './overview_text.ts';
+import { traffic } from './overview_parts.ts';
+import { byReason, known, perSecond } from './overview_text.ts';
 import type { MetricsAnswer } from './system_metrics.ts';
 
 const right = (head: string) => ({ head, align: 'right' as const });
@@ -10,26 +11,46 @@ const share = (n: number | null) => known(n, percent);
 const size = (n: number | null) => known(n, bytes);
 const count = (n: number | null) => known(n, String);
 
+/** A table of a hundred rows is read by nobody, and paid for. All rows are in the answer itself. */
+const ROWS = 6;
+
+/** In their own order while they are few; else the busiest. */
+function busiest<T>(rows: readonly T[], weight: (row: T) => number | null): { shown: T[]; rest: T[] } {
+  if (rows.length <= ROWS + 2) return { shown: [...rows], rest: [] };
+  const sorted = rows.toSorted((a, b) => (weight(b) ?? -1) - (weight(a) ?? -1));
+  return { shown: sorted.slice(0, ROWS), rest: sorted.slice(ROWS) };
+}
+
+const others = (what: string, n: number, which: string): string[] =>
+  n === 0 ? [] : [`${n} more ${what} (name one in filter): ${which}`];
+
 export function metricsText(o: MetricsAnswer, view: View): string {
   const head = (word: string, group?: string) =>
     view.paint('bold', word) + (group && o.whose[group] ? ` (${o.whose[group]})` : '');
   const blocks = [`${o.at}, over ${duration(o.windowMs)}`];
   if (o.cpu) blocks.push(`${head('cpu')} ${cpuLine(o.cpu)}`);
-  if (o.cores && o.cores.length > 0)
+  const cores = busiest(o.cores ?? [], (c) => c.usedPercent);
+  if (cores.shown.length > 0)
     blocks.push(
       table(
         [{ head: 'core' }, right('used'), right('user'), right('system'), right('iowait'), right('steal')],
-        o.cores.map((c) => [`cpu${c.cpu}`, ...[c.usedPercent, c.user, c.system, c.iowait, c.steal].map(share)]),
+        cores.shown.map((c) => [`cpu${c.cpu}`, ...[c.usedPercent, c.user, c.system, c.iowait, c.steal].map(share)]),
         view,
+      ),
+      ...others(
+        'cores',
+        cores.rest.length,
+        `at most ${share(Math.max(...cores.rest.map((c) => c.usedPercent ?? 0)))} used`,
       ),
     );
   if (o.memory) blocks.push(`${head('memory')} ${memoryLine(o.memory)}`);
+  const disks = busiest(o.disks ?? [], (d) => traffic(d.readBytesPerSecond, d.writtenBytesPerSecond));
   if (o.disks)
     blocks.push(
       head('disks', 'disks'),
       table(
         [{ head: 'disk' }, right('read'), right('written'), right('reads/s'), right('writes/s'), right('busy')],
-        o.disks.map((d) => [
+        disks.shown.map((d) => [
           d.name,
           perSecond(d.readBytesPerSecond),
           perSecond(d.writtenBytesPerSecond),
@@ -39,7 +60,9 @@ export function metricsText(o: MetricsAnswer, view: View): string {
         ]),
         view,
       ),
+      ...others('disks', disks.rest.length, disks.rest.map((d) => d.name).join(' ')),
     );
+  const networks = busiest(o.networks ?? [], (n) => traffic(n.rxBytesPerSecond, n.txBytesPerSecond));
   if (o.networks)
     blocks.push(
       head('networks', 'networks'),
@@ -55,7 +78,7 @@ export function metricsText(o: MetricsAnswer, view: View): string {
           right('err/s'),
           right('drop/s'),
         ],
-        o.networks.map((n) => [
+        networks.shown.map((n) => [
           n.name,
           n.state ?? '?',
           n.speedMbit ?? '-',
@@ -68,6 +91,7 @@ export function metricsText(o: MetricsAnswer, view: View): string {
         ]),
         view,
       ),
+      ...others('interfaces', networks.rest.length, networks.rest.map((n) => n.name).join(' ')),
     );
   if (o.filesystems)
     blocks.push(
@@ -108,9 +132,11 @@ export function metricsText(o: MetricsAnswer, view: View): string {
         view,
       ),
     );
-  if (o.temperatures && o.temperatures.length > 0)
+  const heat = busiest(o.temperatures ?? [], (t) => t.celsius);
+  if (heat.shown.length > 0)
     blocks.push(
-      `${head('temperatures', 'temperatures')} ${o.temperatures.map((t) => `${t.sensor} ${t.celsius} °C${t.criticalCelsius === null ? '' : ` (critical ${t.criticalCelsius})`}`).join('; ')}`,
+      `${head('temperatures', 'temperatures')} ${heat.shown.map(degrees).join('; ')}`,
+      ...others('sensors', heat.rest.length, `at most ${Math.max(...heat.rest.map((t) => t.celsius))} °C`),
     );
   const g = o.cgroup;
   if (g)
@@ -122,9 +148,12 @@ export function metricsText(o: MetricsAnswer, view: View): string {
     blocks.push(
       `${head('kernel')} ${count(k.openFiles)} of ${count(k.openFilesMax)} files open, ${count(k.runnable)} of ${count(k.tasks)} tasks runnable, entropy ${count(k.entropyBits)} bits`,
     );
-  if (o.unknown.length > 0) blocks.push(`unknown: ${o.unknown.map((u) => `${u.what} (${u.why})`).join('; ')}`);
+  if (o.unknown.length > 0) blocks.push(`unknown: ${byReason(o.unknown)}`);
   return blocks.join('\n');
 }
+
+const degrees = (t: { sensor: string; celsius: number; criticalCelsius: number | null }) =>
+  `${t.sensor} ${t.celsius} °C${t.criticalCelsius === null ? '' : ` (critical ${t.criticalCelsius})`}`;
 
 function cpuLine(c: NonNullable<MetricsAnswer['cpu']>): string {
   const modes = c.modes

@@ -1,6 +1,7 @@
 /** Which filesystems and processes the overview shows, whose memory it tells of, and which gaps it owns up to. */
-import type { Filesystem, Health, Reading, Snapshot } from '../core/host.ts';
+import type { Filesystem, Health, Reading, Snapshot, Temperature } from '../core/host.ts';
 import { ordered, type ProcessUse } from '../insight/processes.ts';
+import type { NetRate } from '../insight/rates.ts';
 import { filesystemRow, type gaps, isNoise, one } from './figures.ts';
 import type { OverviewAnswer } from './system_overview.ts';
 
@@ -27,7 +28,7 @@ export function pickFilesystems(all: readonly Filesystem[]): Filesystem[] {
   };
   const devices = new Set<string>();
   return all
-    .filter((f) => !isNoise.filesystem(f))
+    .filter((f) => !isNoise.filesystem(f) && !isBoot(f) && !isParent(f, all))
     .toSorted((a, b) => weight(b) - weight(a) || a.mount.length - b.mount.length)
     .filter((f) => {
       const again = f.device.startsWith('/') && devices.has(f.device) && f.size.value !== null;
@@ -35,6 +36,47 @@ export function pickFilesystems(all: readonly Filesystem[]): Filesystem[] {
       return !again;
     })
     .slice(0, MOST.filesystems);
+}
+
+/** Where the machine boots from nothing grows but kernels: worth a line only when they have filled it. */
+function isBoot(f: Filesystem): boolean {
+  const row = filesystemRow(f);
+  return /^\/boot(\/|$)/.test(f.mount) && !f.remountedReadOnly && row.usedPercent !== null && row.usedPercent < 80;
+}
+
+/** ZFS datasets that hold nothing but other datasets show the free space of their pool once more. */
+function isParent(f: Filesystem, all: readonly Filesystem[]): boolean {
+  if (f.type !== 'zfs' || f.mount === '/') return false;
+  const used = (x: Filesystem) => x.size.value?.usedBytes ?? Number.POSITIVE_INFINITY;
+  const pool = (x: Filesystem) => x.device.split('/')[0];
+  return used(f) < 2 ** 20 && all.some((x) => x !== f && x.type === 'zfs' && pool(x) === pool(f) && used(x) >= 2 ** 20);
+}
+
+/** Neither down and silent, nor a VLAN, whose bytes its parent has counted. */
+export function isWorthShowing(n: NetRate, all: readonly NetRate[]): boolean {
+  if (isNoise.network(n.name)) return false;
+  const parent = /^(.+)\.\d+$/.exec(n.name)?.[1];
+  if (parent !== undefined && all.some((x) => x.name === parent)) return false;
+  return n.state !== 'down' || traffic(n.rxBytesPerSecond, n.txBytesPerSecond) > 0;
+}
+
+/** The hottest of each chip: sixteen cores of one processor are as hot as each other. */
+export function hottestOf(all: readonly Temperature[]): Temperature[] {
+  const chips = new Set<string>();
+  return all
+    .toSorted((a, b) => b.celsius - a.celsius)
+    .filter(({ sensor }) => {
+      const chip = sensor.split(' ', 1)[0] ?? sensor;
+      return !chips.has(chip) && chips.add(chip);
+    });
+}
+
+/** One reason for all three where the kernel measures none of them. */
+export function pressureGaps(gap: Gap, p: Snapshot['pressure']): void {
+  const whys = [p.cpu.why, p.memory.why, p.io.why];
+  if (whys.every((why) => why !== undefined && / is not there\.$/.test(why)))
+    gap.of('pressure', { value: null, why: 'the kernel does not measure it' });
+  else for (const kind of ['cpu', 'memory', 'io'] as const) gap.of(`pressure.${kind}`, p[kind] as Reading<unknown>);
 }
 
 export function memoryOf(gap: Gap, after: Snapshot): OverviewAnswer['memory'] {

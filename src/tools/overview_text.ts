@@ -19,35 +19,48 @@ export function overviewText(o: OverviewAnswer, view: View): string {
   for (const f of o.findings)
     ours.push(`${view.paint(tone(f.severity), `[${f.severity}] ${f.id}`)}: ${f.sentence} Next: ${f.next}`);
   for (const b of o.blind) ours.push(`${view.paint('dim', 'blind')}: ${b.what}: ${b.why} Fix: ${b.fix}`);
-  if (o.unknown.length > 0) ours.push(`unknown: ${o.unknown.map((u) => `${u.what} (${u.why})`).join('; ')}`);
+  // Said once: what is blind names the mend too.
+  const unknown = o.unknown.filter((u) => !o.blind.some((b) => b.what.startsWith(`${u.what} (`)));
+  if (unknown.length > 0) ours.push(`unknown: ${byReason(unknown)}`);
   ours.push(identity(o), label('cpu') + cpu(o), label('memory') + memory(o));
   const disks = o.disks.map(
     (d) =>
-      `${d.name} ${perSecond(d.readBytesPerSecond)} read, ${perSecond(d.writtenBytesPerSecond)} written, ${percent(d.busyPercent)} busy`,
+      `${d.name} ${perSecond(d.readBytesPerSecond)} ${perSecond(d.writtenBytesPerSecond)} ${percent(d.busyPercent)}`,
   );
-  if (disks.length > 0) ours.push(label('disks') + disks.join('; '));
-  const nets = o.networks.map(
-    (n) => `${n.name} ${perSecond(n.rxBytesPerSecond)} in, ${perSecond(n.txBytesPerSecond)} out`,
-  );
-  if (nets.length > 0) ours.push(label('net') + nets.join('; '));
+  if (disks.length > 0) ours.push(`${label('disks')}(read, written, busy) ${disks.join('; ')}`);
+  const nets = o.networks.map((n) => `${n.name} ${perSecond(n.rxBytesPerSecond)} ${perSecond(n.txBytesPerSecond)}`);
+  if (nets.length > 0) ours.push(`${label('net')}(in, out) ${nets.join('; ')}`);
   if (o.temperatures.length > 0)
     ours.push(label('heat') + o.temperatures.map((t) => `${t.sensor} ${t.celsius} °C`).join('; '));
   const left = Object.entries(o.leftOut).filter(([, n]) => n > 0);
   const notShown = left.length > 0 ? `; not shown: ${left.map(([what, n]) => `${what} ${n}`).join(', ')}` : '';
   const { total, threads, whose } = o.processes;
   ours.push(
-    `${label('procs')}${known(total, String)} processes, ${known(threads, String)} threads (${whose})${notShown}`,
+    `${label('procs')}${known(total, String)} processes, ${known(threads, String)} threads${o.host.container ? ` (${whose})` : ''}${notShown}`,
   );
 
   const theirs = [];
   if (o.filesystems.length > 0) theirs.push(filesystems(o, view));
-  const who = (p: { pid: number; name: string; user: string | null }) => `${p.name} (${p.pid}, ${p.user ?? '?'})`;
-  const byCpu = o.topCpu.map((p) => `${who(p)} ${percent(p.cpuPercent)}`);
+  const who = (p: { pid: number; name: string }) => `${oneLine(p.name)} (${p.pid})`;
+  const byCpu = o.topCpu.slice(0, TOP).map((p) => `${who(p)} ${percent(p.cpuPercent)}`);
   if (byCpu.length > 0) theirs.push(`${label('by cpu')}${byCpu.join(', ')} (of one core)`);
-  const byMemory = o.topMemory.map((p) => `${who(p)} ${bytes(p.rssBytes)}`);
+  const byMemory = o.topMemory.slice(0, TOP).map((p) => `${who(p)} ${bytes(p.rssBytes)}`);
   if (byMemory.length > 0) theirs.push(`${label('by mem')}${byMemory.join(', ')}`);
-  for (const f of o.findings) theirs.push(`${f.id}: ${f.evidence}`);
+  for (const f of o.findings) theirs.push(`${f.id}: ${oneLine(f.evidence)}`);
   return [...ours, ...theirs].join('\n');
+}
+
+/** Of the processes in the answer; who wants more asks for the list. */
+const TOP = 3;
+
+/** A process may be called anything: a name of several lines must not look like lines of ours. */
+const oneLine = (text: string) => text.replace(/\s*\n\s*/g, ' ↵ ');
+
+/** What has the same reason stands together. */
+export function byReason(unknown: readonly { what: string; why: string }[]): string {
+  const reasons = new Map<string, string[]>();
+  for (const { what, why } of unknown) reasons.set(why, [...(reasons.get(why) ?? []), what]);
+  return [...reasons].map(([why, whats]) => `${whats.join(', ')} (${why.replace(/\.$/, '')})`).join('; ');
 }
 
 function state(o: OverviewAnswer, view: View): string {
@@ -58,38 +71,47 @@ function state(o: OverviewAnswer, view: View): string {
   if (!worst) return `${name}: ${view.paint('good', 'no findings')}.`;
   const n = o.findings.length;
   const count = n === 1 ? 'one finding' : `${n} findings, the worst`;
-  return `${name}: ${count}: ${view.paint(tone(worst.severity), `${worst.severity}, ${worst.id}`)}.`;
+  return `${name}: ${count}: ${view.paint(tone(worst.severity), worst.severity)}.`;
 }
 
 function identity({ host: h, at }: OverviewAnswer): string {
-  const how = h.virtualisation === 'none' ? `bare metal (${h.foundBy})` : `${h.virtualisation} (${h.foundBy})`;
+  const found = h.container ? ` (${h.foundBy})` : '';
+  const how = h.virtualisation === 'none' ? 'bare metal' : `${h.virtualisation}${found}`;
   const whoseUp = h.container && h.uptimeWhose ? ` (${h.uptimeWhose})` : '';
   const up = h.uptimeSeconds === null ? 'uptime unknown' : `up ${duration(h.uptimeSeconds * 1000)}${whoseUp}`;
   const parts = [
     h.os ?? 'unknown system',
     `Linux ${h.kernel ?? '?'} ${h.arch}`,
     how,
-    ...(h.model ? [h.model] : []),
+    // "(Q35 + ICH9, 2009)" costs more than it tells.
+    ...(h.model ? [h.model.replace(/\s*\([^)]*\)/g, '')] : []),
     up,
   ];
   return `${parts.join('; ')}; ${at}, zone ${h.zone} ${h.utcOffset}`;
 }
 
-function cpu({ cpu: c, pressure, windowMs }: OverviewAnswer): string {
+const shortModel = (model: string | null): string =>
+  model?.replace(/\((?:R|TM)\)|\s+\d+-Core Processor|\s+CPU(?= @)/g, '') ?? 'unknown model';
+
+/** Whose a figure is, is said where that can differ. */
+function cpu({ host, cpu: c, windowMs }: OverviewAnswer): string {
   const used = c.usedPercent === null ? 'usage unknown' : `${percent(c.usedPercent)} used`;
   const limit = c.limitCpus === null ? '' : `, limit ${c.limitCpus}`;
   const m = c.modes;
-  const source = c.whose ? ` (${c.whose}, ${c.source}, ${duration(windowMs)})` : '';
+  const over = duration(windowMs);
+  const source = !c.whose ? '' : host.container ? ` (${c.whose}, ${c.source}, ${over})` : ` over ${over}`;
   const theirs = m && c.modesWhose !== c.whose ? ` (${c.modesWhose})` : '';
-  const modes = m ? `; user ${m.user} system ${m.system} iowait ${m.iowait} steal ${m.steal}${theirs}` : '';
+  const modes = m
+    ? `; user ${m.user} system ${m.system} iowait ${m.iowait}${m.steal > 0 ? ` steal ${m.steal}` : ''}${theirs}`
+    : '';
   const loadWhose = c.loadWhose === c.whose ? '' : ` (${c.loadWhose})`;
   const load = c.load ? `; load ${c.load.map((l) => l.toFixed(2)).join(' ')}${loadWhose}` : '';
-  return `${used} of ${c.cpus} × ${c.model ?? 'unknown model'}${limit}${source}${modes}${load}; ${waiting(pressure.cpu, 'cpu')}`;
+  return `${used} of ${c.cpus} × ${shortModel(c.model)}${limit}${source}${modes}${load}`;
 }
 
-function memory({ memory: m, pressure }: OverviewAnswer): string {
-  const waits = `${waiting(pressure.memory, 'memory')}, ${waiting(pressure.io, 'io')}`;
-  if (!m) return `unknown; ${waits}`;
+function memory({ host: { container }, memory: m, pressure }: OverviewAnswer): string {
+  const waits = waiting({ cpu: pressure.cpu, memory: pressure.memory, io: pressure.io });
+  if (!m) return `unknown${waits}`;
   const limit = m.limitBytes === null ? '' : `, limit ${bytes(m.limitBytes)}`;
   const host = m.hostTotalBytes === null ? '' : `, host has ${bytes(m.hostTotalBytes)}`;
   const swap =
@@ -98,23 +120,35 @@ function memory({ memory: m, pressure }: OverviewAnswer): string {
       : m.swapTotalBytes === 0
         ? 'no swap'
         : `swap ${known(m.swapUsedBytes, bytes)} of ${bytes(m.swapTotalBytes)} used`;
-  return `${percent(m.usedPercent)} of ${bytes(m.totalBytes)} used, ${known(m.availableBytes, bytes)} available${limit}${host} (${m.whose}, ${m.source}); ${swap}; ${waits}`;
+  return `${percent(m.usedPercent)} of ${bytes(m.totalBytes)} used, ${known(m.availableBytes, bytes)} available${limit}${host}${container ? ` (${m.whose}, ${m.source})` : ''}; ${swap}${waits}`;
 }
 
-const waiting = (share: number | null, what: string) => `${what} waits ${known(share, percent)}`;
+function waiting(shares: Record<string, number | null>): string {
+  const told = Object.entries(shares).flatMap(([what, share]) => (share === null ? [] : [`${what} ${percent(share)}`]));
+  return told.length > 0 ? `; waiting for ${told.join(', ')}` : '';
+}
 
 function filesystems(o: OverviewAnswer, view: View): string {
+  // A column that on nearly every host says nothing.
+  const inodes = o.filesystems.some((f) => (f.inodesUsedPercent ?? 0) >= 50);
   const rows = o.filesystems.map((f) => [
     f.mount,
     f.type + (f.readOnly ? ' ro' : ''),
     known(f.totalBytes, bytes),
     known(f.availableBytes, bytes),
     known(f.usedPercent, percent),
-    f.inodesUsedPercent === null ? '-' : percent(f.inodesUsedPercent),
+    ...(inodes ? [f.inodesUsedPercent === null ? '-' : percent(f.inodesUsedPercent)] : []),
   ]);
   const right = (head: string) => ({ head, align: 'right' as const });
   return table(
-    [{ head: 'mount', max: 40 }, { head: 'type' }, right('size'), right('free'), right('used'), right('inodes')],
+    [
+      { head: 'mount', max: 40 },
+      { head: 'type' },
+      right('size'),
+      right('free'),
+      right('used'),
+      ...(inodes ? [right('inodes')] : []),
+    ],
     rows,
     view,
   );

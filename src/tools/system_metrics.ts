@@ -151,7 +151,8 @@ export const systemMetrics = defineRead({
   scopes: { least: 'system:read' },
   risk: 'read',
   annotations: { idempotent: true, openWorld: false },
-  cut: { lists: ['vmstat', 'temperatures', 'cores', 'filesystems', 'networks', 'disks'] },
+  // The longest first: a large server has hundreds of cores and sensors, and losing some of them tells least.
+  cut: { lists: ['cores', 'temperatures', 'filesystems', 'networks', 'disks', 'vmstat'] },
   text: metricsText,
 
   async handler({ groups, sample_ms, filter }, ctx) {

@@ -32,10 +32,13 @@ import {
 } from './figures.ts';
 import {
   healthGaps,
+  hottestOf,
+  isWorthShowing,
   MOST,
   memoryOf,
   named,
   pickFilesystems,
+  pressureGaps,
   rateGaps,
   sizeGaps,
   top,
@@ -173,11 +176,8 @@ export const systemOverview = defineRead({
     const networks = gap.of('networks', after.networks);
     const list = gap.of('processes', processes);
     const psi = after.pressure;
-    const stalls = {
-      cpu: gap.of('pressure.cpu', psi.cpu),
-      memory: gap.of('pressure.memory', psi.memory),
-      io: gap.of('pressure.io', psi.io),
-    };
+    const stalls = { cpu: psi.cpu.value, memory: psi.memory.value, io: psi.io.value };
+    pressureGaps(gap, psi);
     const shown = pickFilesystems(gap.of('filesystems', filesystems) ?? []);
     sizeGaps(gap, shown);
     healthGaps(gap, health);
@@ -190,7 +190,8 @@ export const systemOverview = defineRead({
     const stacked = new Set(disks?.filter((d) => d.stacked).map((d) => d.name));
     const realDisks =
       disks === null ? [] : disksOf(after, rates.disks).filter((d) => !isNoise.disk(d.name) && !stacked.has(d.name));
-    const realNets = networks === null ? [] : networksOf(after, rates.networks).filter((n) => !isNoise.network(n.name));
+    const nets = networks === null ? [] : networksOf(after, rates.networks);
+    const realNets = nets.filter((n) => isWorthShowing(n, nets));
     const busiest = realDisks.toSorted(
       (a, b) =>
         traffic(b.readBytesPerSecond, b.writtenBytesPerSecond) - traffic(a.readBytesPerSecond, a.writtenBytesPerSecond),
@@ -200,7 +201,7 @@ export const systemOverview = defineRead({
         traffic(b.rxBytesPerSecond, b.txBytesPerSecond) - traffic(a.rxBytesPerSecond, a.txBytesPerSecond) ||
         Number(b.state === 'up') - Number(a.state === 'up'),
     );
-    const hottest = (after.temperatures.value ?? []).toSorted((a, b) => b.celsius - a.celsius);
+    const hottest = hottestOf(after.temperatures.value ?? []);
 
     const rows = {
       disks: busiest.slice(0, MOST.disks).map(diskRow),
@@ -267,7 +268,7 @@ export const systemOverview = defineRead({
         filesystems: (filesystems.value?.length ?? 0) - shown.length,
         disks: (disks?.length ?? 0) - Math.min(realDisks.length, MOST.disks),
         networks: (networks?.length ?? 0) - Math.min(realNets.length, MOST.networks),
-        temperatures: hottest.length - Math.min(hottest.length, MOST.temperatures),
+        temperatures: (after.temperatures.value?.length ?? 0) - Math.min(hottest.length, MOST.temperatures),
       },
     };
   },

@@ -76,17 +76,17 @@ describe('system_overview', () => {
     const { data, text } = await overview();
     expect(text).toMatchInlineSnapshot(`
       "fake: no findings.
-      Debian GNU/Linux 13 (trixie); Linux 6.12.48+deb13-amd64 x64; kvm (DMI product_name "KVM"); QEMU Standard PC (Q35 + ICH9, 2009); up 10 d; 2026-11-20T12:00:01Z, zone Europe/Berlin +01:00
-      cpu    48% used of 2 × AMD EPYC 7543 32-Core Processor (host, /proc/stat, 1 s); user 45 system 3 iowait 0 steal 0; load 1.02 0.60 0.31; cpu waits 4.2%
-      memory 38% of 4.0 GiB used, 2.5 GiB available (host, /proc/meminfo); swap 0 B of 1.0 GiB used; memory waits 0%, io waits 0.8%
-      disks  vda 4.0 MiB/s read, 1.0 MiB/s written, 12% busy
-      net    eth0 3.0 MiB/s in, 195 KiB/s out
-      procs  8 processes, 11 threads (host); not shown: networks 1
-      mount     type      size      free  used  inodes
-      /         ext4  40.0 GiB  20.0 GiB   47%    8.0%
-      /srv/nas  nfs4   4.0 TiB   3.0 TiB   25%       -
-      by cpu crunch (v2) x (900, ana) 90%, nginx (311, www-data) 5.0%, sleep (950, ana) 1.0% (of one core)
-      by mem crunch (v2) x (900, ana) 900 MiB, postgres (420, postgres) 400 MiB, nginx (311, www-data) 60.0 MiB, systemd (1, root) 14.0 MiB, nginx (310, root) 10.0 MiB"
+      Debian GNU/Linux 13 (trixie); Linux 6.12.48+deb13-amd64 x64; kvm; QEMU Standard PC; up 10 d; 2026-11-20T12:00:01Z, zone Europe/Berlin +01:00
+      cpu    48% used of 2 × AMD EPYC 7543 over 1 s; user 45 system 3 iowait 0; load 1.02 0.60 0.31
+      memory 38% of 4.0 GiB used, 2.5 GiB available; swap 0 B of 1.0 GiB used; waiting for cpu 4.2%, memory 0%, io 0.8%
+      disks  (read, written, busy) vda 4.0 MiB/s 1.0 MiB/s 12%
+      net    (in, out) eth0 3.0 MiB/s 195 KiB/s
+      procs  8 processes, 11 threads; not shown: networks 1
+      mount     type      size      free  used
+      /         ext4  40.0 GiB  20.0 GiB   47%
+      /srv/nas  nfs4   4.0 TiB   3.0 TiB   25%
+      by cpu crunch (v2) x (900) 90%, nginx (311) 5.0%, sleep (950) 1.0% (of one core)
+      by mem crunch (v2) x (900) 900 MiB, postgres (420) 400 MiB, nginx (311) 60.0 MiB"
     `);
     expect(data).toMatchObject({
       at: '2026-11-20T12:00:01Z',
@@ -118,7 +118,7 @@ describe('system_overview', () => {
   it('says of a sick container what is worst, whose the figures are, and what cannot be seen', async () => {
     const { data, text } = await overview(sick());
     expect(text).toMatchInlineSnapshot(`
-      "ct101: 9 findings, the worst: critical, disk_full.
+      "ct101: 9 findings, the worst: critical.
       [critical] disk_full: A filesystem is full or about to be; writes fail next. Next: du -xh --max-depth=2 / | sort -h | tail -n 20
       [high] filesystem_hung: A mount does not answer; whatever touches it hangs too. Next: findmnt /mnt/media
       [high] container_memory_limit: This container is near its memory limit; past it, processes are killed, whatever the host has free. Next: process_list {"by":"memory"}
@@ -130,18 +130,18 @@ describe('system_overview', () => {
       [info] just_booted: The host booted just now; counters since boot say little yet. Next: journalctl -b -1 -n 30 --no-pager
       blind: journal: this user may not read it. Fix: usermod -aG systemd-journal deckhand
       blind: docker: no engine answers. Fix: systemctl start docker
-      unknown: pressure.io (This kernel has no /proc/pressure/io.); size of 1 filesystem (does not answer); clock (timedatectl does not answer.); memory.swap (/proc/meminfo (lxcfs) does not tell)
-      Debian GNU/Linux 13 (trixie); Linux 6.12.48+deb13-amd64 x64; lxc (/run/systemd/container); QEMU Standard PC (Q35 + ICH9, 2009); up 5 min (container); 2026-11-20T12:00:01Z, zone Europe/Berlin +01:00
-      cpu    98% used of 2 × AMD EPYC 7543 32-Core Processor (container, /proc/stat, 1 s); user 45 system 3 iowait 0 steal 0 (host); load 1.02 0.60 0.31 (host); cpu waits 4.2%
-      memory 97% of 1.0 GiB used, 32.0 MiB available, limit 1.0 GiB, host has 64.0 GiB (container, /proc/meminfo (lxcfs)); swap unknown; memory waits 35%, io waits ?
-      disks  vda 4.0 MiB/s read, 1.0 MiB/s written, 12% busy
-      net    eth0 3.0 MiB/s in, 195 KiB/s out
+      unknown: pressure.io (This kernel has no /proc/pressure/io); size of 1 filesystem (does not answer); clock (timedatectl does not answer); memory.swap (/proc/meminfo (lxcfs) does not tell)
+      Debian GNU/Linux 13 (trixie); Linux 6.12.48+deb13-amd64 x64; lxc (/run/systemd/container); QEMU Standard PC; up 5 min (container); 2026-11-20T12:00:01Z, zone Europe/Berlin +01:00
+      cpu    98% used of 2 × AMD EPYC 7543 (container, /proc/stat, 1 s); user 45 system 3 iowait 0 (host); load 1.02 0.60 0.31 (host)
+      memory 97% of 1.0 GiB used, 32.0 MiB available, limit 1.0 GiB, host has 64.0 GiB (container, /proc/meminfo (lxcfs)); swap unknown; waiting for cpu 4.2%, memory 35%
+      disks  (read, written, busy) vda 4.0 MiB/s 1.0 MiB/s 12%
+      net    (in, out) eth0 3.0 MiB/s 195 KiB/s
       procs  8 processes, 11 threads (container); not shown: networks 1
-      mount       type      size     free  used  inodes
-      /mnt/media  nfs4         ?        ?     ?       -
-      /           ext4  40.0 GiB  1.0 GiB   98%    8.0%
-      by cpu crunch (v2) x (900, ana) 90%, nginx (311, www-data) 5.0%, sleep (950, ana) 1.0% (of one core)
-      by mem crunch (v2) x (900, ana) 900 MiB, postgres (420, postgres) 400 MiB, nginx (311, www-data) 60.0 MiB, systemd (1, root) 14.0 MiB, nginx (310, root) 10.0 MiB
+      mount       type      size     free  used
+      /mnt/media  nfs4         ?        ?     ?
+      /           ext4  40.0 GiB  1.0 GiB   98%
+      by cpu crunch (v2) x (900) 90%, nginx (311) 5.0%, sleep (950) 1.0% (of one core)
+      by mem crunch (v2) x (900) 900 MiB, postgres (420) 400 MiB, nginx (311) 60.0 MiB
       disk_full: / 98% of 40.0 GiB used, 1.0 GiB free
       filesystem_hung: /mnt/media (nfs4)
       container_memory_limit: 992 MiB of 1.0 GiB (/proc/meminfo (lxcfs))
