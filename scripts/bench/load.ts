@@ -10,6 +10,8 @@ export interface Job {
   request: string;
   clients: number;
   ms: number;
+  /** Calls a second of all clients together; without it each sends as soon as it has its answer. */
+  perSecond?: number;
   /** Must stand in every answer. */
   marker: string;
   /** Must not stand in any. */
@@ -59,7 +61,16 @@ function run(job: Job): Promise<Load> {
         sent = performance.now();
         socket.write(request);
       };
-      socket.on('connect', send);
+      // Spread over the interval, or all would knock at once.
+      const everyMs = job.perSecond ? (job.clients / job.perSecond) * 1_000 : 0;
+      let due = from + (everyMs * i) / job.clients;
+      const next = () => {
+        due += everyMs;
+        const wait = job.perSecond ? due - performance.now() : 0;
+        if (wait > 0) setTimeout(send, wait);
+        else send();
+      };
+      socket.on('connect', next);
       socket.on('error', (error) => end(error.message));
       socket.on('close', () => end('the server closed the connection'));
       socket.on('data', (data) => {
@@ -71,7 +82,7 @@ function run(job: Job): Promise<Load> {
         got = Buffer.alloc(0);
         if (wrong !== null) end(wrong);
         else if (now >= until || failed !== null) end();
-        else send();
+        else next();
       });
     }
   });
