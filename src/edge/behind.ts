@@ -3,6 +3,7 @@
  * Both transports ask here before the SDK sees the message, so that a malformed call is answered in plain words and leaves its
  * record, too: the SDK would refuse it first, and the door would never know. Who may call is the door's to say.
  */
+import { PROTOCOL_VERSION_META_KEY } from '@modelcontextprotocol/server';
 import { OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { Catalog, PromptDef, ResourceDef } from '../core/tool.ts';
@@ -17,10 +18,11 @@ export type Behind =
 /** Bounds what a stranger can write into a record. */
 const MOST_WHAT = 160;
 
-export function behind(method: string, params: unknown, catalog: Catalog): Behind {
+/** `modern`: it claims to be of 2026-07-28. */
+export function behind(method: string, params: unknown, catalog: Catalog, modern = false): Behind {
   const p = isRecord(params) ? params : {};
   // The SDK checks these, too, and answers with a dump of its schema.
-  const shape = shapeFault(method, p);
+  const shape = shapeFault(method, p, modern);
   if (shape) return bad(method.slice(0, MOST_WHAT), ...shape);
   const named = (value: unknown) => `${method} ${String(value)}`.slice(0, MOST_WHAT);
   switch (methodsOf(catalog).includes(method) ? method : '') {
@@ -66,7 +68,7 @@ export function behind(method: string, params: unknown, catalog: Catalog): Behin
   }
 }
 
-function shapeFault(method: string, p: Record<string, unknown>): [string, string] | null {
+function shapeFault(method: string, p: Record<string, unknown>, modern: boolean): [string, string] | null {
   const { _meta: meta, cursor } = p;
   if (meta !== undefined && !isRecord(meta)) return ['`params._meta` must be an object.', 'Leave it out, or send {}.'];
   const token = meta?.progressToken;
@@ -74,7 +76,8 @@ function shapeFault(method: string, p: Record<string, unknown>): [string, string
     return ['`_meta.progressToken` must be a string or an integer.', 'Leave it out when no progress is wanted.'];
   if (cursor !== undefined && method.endsWith('/list'))
     return ['No such cursor.', 'Lists have one page here: leave it out.'];
-  if (method !== 'initialize') return null;
+  // 2026-07-28 has no handshake, whole or not: the SDK says so.
+  if (method !== 'initialize' || modern) return null;
   const info = p.clientInfo;
   const whole = isRecord(info) && typeof info.name === 'string' && typeof info.version === 'string';
   if (typeof p.protocolVersion === 'string' && isRecord(p.capabilities) && whole) return null;
@@ -167,6 +170,12 @@ export function faultOf(message: unknown): OpsError | null {
   if (method === undefined && id !== undefined && (isRecord(message.result) || isRecord(message.error))) return null;
   return new OpsError('validation', '`method` must be a string.', { hint });
 }
+
+export const REVISION = '2026-07-28';
+
+/** It claims to be of that revision, or a later one, and not of 2025. */
+export const hasEnvelope = (params: unknown): boolean =>
+  isRecord(params) && isRecord(params._meta) && PROTOCOL_VERSION_META_KEY in params._meta;
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

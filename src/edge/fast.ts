@@ -16,14 +16,13 @@ import {
 import type { Call, Log, Narrow, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Door } from '../policy/ports.ts';
-import { behind, faultOf, isRecord } from './behind.ts';
+import { behind, faultOf, isRecord, REVISION } from './behind.ts';
 import { bearerOf, narrowOf } from './gate.ts';
 import { clientName, knows } from './mcp.ts';
 import { httpRefusal } from './mcp_http.ts';
 import { protocolError, rpcError, toResult } from './results.ts';
 import { KEEP_ALIVE_MS, STREAM_AFTER_MS, STREAM_HEADERS } from './streams.ts';
 
-const REVISION = '2026-07-28';
 const METHOD = 'tools/call';
 
 /** Those that say what a request is. Twice the same of them is unusual; what they may say is in `ordinary`. */

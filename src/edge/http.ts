@@ -7,13 +7,14 @@ import { Hono } from 'hono/tiny';
 import type { Log, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Door } from '../policy/ports.ts';
+import { behind } from './behind.ts';
 import { createFast } from './fast.ts';
 import { createGate } from './gate.ts';
 import { newCallId } from './ids.ts';
 import { addressKey, createWindow } from './limits.ts';
 import type { ServerFacts } from './listing.ts';
 import { createMcpFactory, identityOf } from './mcp.ts';
-import { createMcpRoute } from './mcp_http.ts';
+import { createMcpRoute, type Served } from './mcp_http.ts';
 import { createNodeServer } from './node_server.ts';
 import { createRefusals, json, type Refusal, retryAfter, type Visit } from './refusals.ts';
 import { rpcError } from './results.ts';
@@ -72,17 +73,25 @@ const SECURITY_HEADERS = [
 ] as const;
 
 export function createHttp(o: HttpOptions): HttpFace {
+  const { door, info, log, newId = newCallId } = o;
+  return mount(o, {
+    factory: createMcpFactory({ door, caller: null, info, log, newId }),
+    behind: (method, params, modern) => behind(method, params, door.catalog, modern),
+  });
+}
+
+/** The face without what it serves: all that stands before and around an MCP server. The conformance suite's fixture stands here, too. */
+export function mount(o: HttpOptions, served: Served): HttpFace {
   const { door, info, log, http, newId = newCallId, now = Date.now, drainMs = DRAIN_MS } = o;
   const perMinute = http.requestsPerMinutePerAddress;
   const gate = createGate({ ...http, url: http.url ?? null });
   const requests = createWindow({ perMinute, now });
   const refusals = createRefusals({ door, newId, perMinute, now });
-  const factory = createMcpFactory({ door, caller: null, info, log, newId });
   const { enabled, max, idleMinutes } = http.sessions;
-  const sessions = enabled ? createSessions({ factory, max, idleMs: idleMinutes * 60_000, now }) : null;
+  const sessions = enabled ? createSessions({ factory: served.factory, max, idleMs: idleMinutes * 60_000, now }) : null;
   const mcp = createMcpRoute({
     door,
-    factory,
+    served,
     sessions,
     bearer: o.bearer,
     refusals,

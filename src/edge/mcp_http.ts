@@ -3,13 +3,13 @@
  * for want of a right or by its rate is answered as HTTP says (401, 403, 429), with the record that the door itself makes;
  * everything the SDK serves is answered by the SDK. No rule lives here: `door.check` and `door.run` decide.
  */
-import { createMcpHandler, PROTOCOL_VERSION_META_KEY } from '@modelcontextprotocol/server';
+import { classifyInboundRequest, createMcpHandler, type ServerEventBus } from '@modelcontextprotocol/server';
 import type { Call, Log, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import { holds, type Scope } from '../core/scopes.ts';
 import { leastScopes, scopesOfCall, type Tool } from '../core/tool.ts';
 import type { Door } from '../policy/ports.ts';
-import { type Behind, behind, isRecord } from './behind.ts';
+import { type Behind, hasEnvelope, isRecord, REVISION } from './behind.ts';
 import { type Message, readBody } from './body.ts';
 import { bearerOf, narrowOf } from './gate.ts';
 import { type Caller, type McpFactory, withCaller } from './mcp.ts';
@@ -27,9 +27,18 @@ export interface McpRoute {
   close(): Promise<void>;
 }
 
+/** The MCP server that stands behind the route. */
+export interface Served {
+  factory: McpFactory;
+  /** Which call of the door a message is; none, where the server answers by itself. */
+  behind(method: string, params: unknown, modern: boolean): Behind;
+  /** Where changes of lists are told. Without it there are none to tell. */
+  bus?: ServerEventBus;
+}
+
 export interface McpRouteOptions {
   door: Door;
-  factory: McpFactory;
+  served: Served;
   /** Null: 2025-era clients are served request by request. */
   sessions: Sessions | null;
   bearer(secret: string): Principal | null;
@@ -59,8 +68,9 @@ const NEVER = new AbortController().signal;
 type CallBehind = Extract<Behind, { kind: 'call' }>;
 
 export function createMcpRoute(o: McpRouteOptions): McpRoute {
-  const { door, refusals, sessions } = o;
-  const handler = createMcpHandler(o.factory, {
+  const { door, refusals, sessions, served } = o;
+  const handler = createMcpHandler(served.factory, {
+    ...(served.bus ? { bus: served.bus } : {}),
     legacy: 'stateless',
     maxSubscriptions: MOST_SUBSCRIPTIONS,
     keepAliveMs: KEEP_ALIVE_MS,
@@ -109,9 +119,10 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
   async function post(asked: Asked, message: Message, sessionId: string | null): Promise<Response> {
     const { request, visit, caller } = asked;
     const { id, method, params } = message;
-    const target = method !== undefined && id !== undefined ? behind(method, params, door.catalog) : null;
     asked.legacy = !isModern(message, request.headers.get('mcp-protocol-version'));
-    if (target?.kind === 'bad') {
+    if (asked.legacy && sessionId !== null && !sessionOf(asked, sessionId)) return sessionGone(asked);
+    const target = method !== undefined && id !== undefined ? served.behind(method, params, !asked.legacy) : null;
+    if (target?.kind === 'bad' && (asked.legacy || coherent(request, message))) {
       const status = target.code === -32_601 && !asked.legacy ? 404 : 200;
       return refusals.answer(visit, { ...target, status, id });
     }
@@ -133,15 +144,20 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
     return finish(asked, handler.fetch(request, options));
   }
 
+  const sessionOf = ({ caller }: Asked, sessionId: string) => sessions?.find(sessionId, caller.principal?.id ?? '');
+
+  /** Whatever was asked: a client opens a new session when it hears this, and only then. */
+  function sessionGone({ visit, message, what }: Asked): Response {
+    const error = new OpsError('not_found', 'Session not found.', {
+      hint: 'It ended: send `initialize` for a new one.',
+    });
+    return refusals.answer(visit, { status: 404, what, error, id: message?.id, code: -32_001 });
+  }
+
   async function inSession(asked: Asked, sessionId: string): Promise<Response> {
-    const { request, visit, caller, message, what } = asked;
-    const handle = sessions?.find(sessionId, caller.principal?.id ?? '');
-    if (!handle) {
-      const error = new OpsError('not_found', 'Session not found.', {
-        hint: 'It ended: send `initialize` for a new one.',
-      });
-      return refusals.answer(visit, { status: 404, what, error, id: message?.id, code: -32_001 });
-    }
+    const { request, visit, caller, message } = asked;
+    const handle = sessionOf(asked, sessionId);
+    if (!handle) return sessionGone(asked);
     if (request.method === 'GET') visit.lasting = true;
     const options = { authInfo: withCaller(caller), ...(message ? { parsedBody: message } : {}) };
     return finish(asked, handle(request, options));
@@ -219,7 +235,9 @@ export function httpRefusal(
   if (error?.code === 'limit') return { status: 429, headers: (e) => retryAfter(e.details.retryAfterMs) };
   if (error && error.code !== 'permission') return null;
   const { principal } = call;
-  if (!principal?.valid() || (principal.expiresAtMs !== null && principal.expiresAtMs <= now))
+  const expired = (p: Principal) => p.expiresAtMs !== null && p.expiresAtMs <= now;
+  // Without an error the door has just found it valid: asking again would read the token file once more.
+  if (!principal || (error && (!principal.valid() || expired(principal))))
     return { status: 401, headers: () => unauthorised(true).headers };
   const needed = tool ? scopesNeeded(tool, call.args) : [];
   if (needed.every((s) => holds(principal.scopes, s))) return null;
@@ -234,9 +252,25 @@ function scopesNeeded(tool: Tool, args: unknown): Scope[] {
   return parsed?.success ? scopesOfCall(tool, parsed.data) : leastScopes(tool);
 }
 
-function isModern({ params }: Message, header: string | null): boolean {
-  if (header !== null && header.trim() >= '2026') return true;
-  return isRecord(params) && isRecord(params._meta) && PROTOCOL_VERSION_META_KEY in params._meta;
+const isModern = ({ params }: Message, header: string | null): boolean =>
+  (header !== null && header.trim() >= '2026') || hasEnvelope(params);
+
+/**
+ * Its headers and its envelope say the same, and the revision is ours. Of any other message the SDK says what is wrong (-32020, -32022)
+ * before anybody looks at what it asks: to a client of a later revision an unknown method would otherwise look like an old server.
+ */
+function coherent({ headers }: Request, message: Message): boolean {
+  const version = headers.get('mcp-protocol-version');
+  const method = headers.get('mcp-method');
+  if (version !== REVISION || method === null) return false;
+  const found = classifyInboundRequest({
+    httpMethod: 'POST',
+    protocolVersionHeader: version,
+    mcpMethodHeader: method,
+    body: message,
+  });
+  // A shape that is wrong in itself is said better by us.
+  return found.kind === 'modern' || (found.kind === 'reject' && found.rung === 'jsonrpc-shape');
 }
 
 const wantsProgress = ({ params }: Message): boolean =>

@@ -108,14 +108,6 @@ describe('bodies', () => {
 describe('methods, names and arguments', () => {
   test.each([
     ['an unknown method', 'tools/lust', {}, -32_601, 'tools/list', 'refused tools/lust not_found'],
-    [
-      'an incomplete initialize',
-      'initialize',
-      { protocolVersion: 7 },
-      -32_602,
-      'clientInfo',
-      'refused initialize validation',
-    ],
     ['a cursor', 'tools/list', { cursor: 'x' }, -32_602, 'one page', 'refused tools/list validation'],
     [
       'a progress token that is none',
@@ -254,6 +246,45 @@ describe('the 2026 revision', () => {
     const m = modern('tools/call', call);
     const name = `=?base64?${Buffer.from('system_overview').toString('base64')}?=`;
     expect((await w.post(m.body, { ...m.headers, 'mcp-name': name })).status).toBe(200);
+  });
+
+  // What is wrong with the revision comes before what is wrong with the method: else we look like an old server to a later client.
+  test.each([
+    ['a version header that disagrees', { 'mcp-protocol-version': '2026-07-29' }, {}, 400, -32_020],
+    ['no version header', { 'mcp-protocol-version': null }, {}, 400, -32_020],
+    ['a method header that disagrees', { 'mcp-method': 'tools/list' }, {}, 400, -32_020],
+    ['no method header', { 'mcp-method': null }, {}, 400, -32_020],
+    [
+      'a version nobody has',
+      { 'mcp-protocol-version': '2031-01-01' },
+      { 'io.modelcontextprotocol/protocolVersion': '2031-01-01' },
+      400,
+      -32_022,
+    ],
+    ['no capabilities', {}, { 'io.modelcontextprotocol/clientCapabilities': undefined }, 400, -32_602],
+    ['nothing', {}, {}, 404, -32_601],
+  ])('a method of a later revision, and %s', async (_name, over, meta, status, code) => {
+    const w = web();
+    const m = modern('tasks/get', { taskId: 'x' }, 1, meta);
+    const given = Object.entries({ ...m.headers, ...over }).filter(([, value]) => value !== null);
+    const a = await read(await w.post(m.body, Object.fromEntries(given) as { [name: string]: string }));
+    expect([a.status, a.error.code, a.id]).toEqual([status, code, 1]);
+    expect(w.records.length).toBe(1);
+  });
+
+  test.each([
+    ['whole', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } }],
+    ['incomplete', { protocolVersion: 7 }],
+  ])('there is no handshake any more: %s', async (_name, params) => {
+    const w = web();
+    const m = modern('initialize', params);
+    const a = await read(await w.post(m.body, m.headers));
+    expect([a.status, a.error.code, a.id]).toEqual([404, -32_601, 1]);
+    expect(told(w)).toEqual(['refused initialize validation']);
+    // 2025 has it, and is told what it lacks.
+    const b = await read(await w.post(legacy('initialize', { protocolVersion: 7 })));
+    expect([b.status, b.error.code]).toEqual([200, -32_602]);
+    expect(b.error.message).toContain('clientInfo');
   });
 
   test('ping is gone, and discovery answers', async () => {

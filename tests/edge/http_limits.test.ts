@@ -75,6 +75,27 @@ describe('sessions', () => {
     expect((await list(w, id)).status).toBe(200);
   });
 
+  test('one that ended is gone for whatever is asked in it, also for what makes no sense', async () => {
+    const w = web();
+    const id = await init(w);
+    const headers = { 'mcp-session-id': id, authorization: 'Bearer full', 'mcp-protocol-version': '2025-11-25' };
+    const ended = await w.face.app.request('/mcp', { method: 'DELETE', headers });
+    expect(ended.status).toBe(200);
+    for (const body of [
+      legacy('tools/list'),
+      legacy('tools/lust'),
+      legacy('tools/call', {}),
+      { jsonrpc: '2.0', method: 'notifications/initialized' },
+      { jsonrpc: '2.0', id: 1, result: {} },
+    ]) {
+      const response = await w.post(body, headers);
+      expect([response.status, await response.text()], JSON.stringify(body)).toEqual([
+        404,
+        expect.stringContaining('"code":-32001'),
+      ]);
+    }
+  });
+
   test('at the cap the longest idle one goes, and nobody is refused', async () => {
     let now = 1_000;
     const w = web({ now: () => now++, http: { sessions: SESSION } });
