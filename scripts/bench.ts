@@ -5,10 +5,12 @@
  */
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { door } from './bench/door.ts';
 import { http } from './bench/http.ts';
 import type { Budget, Row } from './bench/measure.ts';
 
 const PARTS: Record<string, { about: string; run(o: { long: boolean }): Promise<Row[]> }> = {
+  door: { about: 'the nine steps of the door', run: door },
   http: { about: 'one small call over HTTP at 1, 16 and 100 clients', run: http },
 };
 
