@@ -1,6 +1,7 @@
 /**
- * What the door costs: a call through all nine steps, with its record written to a real audit, against the tool asked directly. Each call
- * has other arguments, so that none shares the run of the one before.
+ * What the door costs: a call through all nine steps, with its record written to a real audit, against the tool asked directly. The
+ * tool gives a real answer that was made before, so that the reading of the host does not drown the difference; each call has other
+ * arguments, so that none shares the run of the one before.
  */
 import { createApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -44,20 +45,22 @@ export async function door(): Promise<Row[]> {
       recent: () => recent,
       recentProcesses: () => null,
     } as Partial<ToolContext>;
+    const answer = await tool.handler?.(tool.input.parse(same), context as ToolContext);
+    Object.assign(tool, { handler: async () => answer });
     const us = await interleaved(ROUNDS, {
       door: () => microseconds(CALLS, () => run(fresh())),
       tool: () => microseconds(CALLS, () => direct(tool, fresh(), context as ToolContext)),
-      // Joins the run of the call before it: what is left is the door alone.
+      // Joins the run of the call before it.
       joined: () => microseconds(CALLS, () => run(same)),
     });
     // The first rounds compile.
     const warm = (xs: number[]) => xs.slice(3);
     const own = median(warm(us.door).map((x, i) => x - (warm(us.tool)[i] ?? Number.NaN)));
-    const against = { what: 'tool alone', value: median(warm(us.tool)) };
+    const against = { what: 'prepared tool', value: median(warm(us.tool)) };
     return [
       row('door', 'a small call through the door', median(warm(us.door)), 'µs', { against }),
       row('door', 'the door itself (nine steps, one record)', own, 'µs', { budget: { most: 60 } }),
-      row('door', 'an equal call within 250 ms', median(warm(us.joined)), 'µs', { against }),
+      row('door', 'an equal call within 250 ms', median(warm(us.joined)), 'µs'),
     ];
   } finally {
     await app.close();
