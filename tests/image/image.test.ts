@@ -166,7 +166,7 @@ describe.skipIf(!able)('the image', () => {
     expect(out.trim()).toMatch(/\d+\.\d+\.\d+$/);
     const said = err + out;
     expect(said).toMatch(/dist\/\.compile-cache\/v24[^\n]*-10001/);
-    expect(said).toMatch(/reading cache from [^\n]*main\.mjs|main\.mjs[^\n]*(success|accepted)/);
+    expect(said).toMatch(/main\.mjs was accepted/);
   });
 
   test('SIGTERM under load: three times, in good order and none over a second', async () => {
