@@ -11,7 +11,7 @@ import type { Catalog, PromptDef, ResourceDef } from '../core/tool.ts';
 export type Behind =
   | { kind: 'call'; what: string; tool: string; args: unknown; resource?: ResourceDef; prompt?: PromptDef }
   /** Nothing we serve: no such method, resource or prompt, or parameters of the wrong shape. */
-  | { kind: 'bad'; what: string; error: OpsError; code: number }
+  | { kind: 'bad'; what: string; error: OpsError; code: number; uri?: string }
   /** Lists, discovery, the opening of a connection: the SDK's. */
   | { kind: 'other'; what: string };
 
@@ -25,7 +25,8 @@ export function behind(method: string, params: unknown, catalog: Catalog, modern
   const shape = shapeFault(method, p, modern);
   if (shape) return bad(method.slice(0, MOST_WHAT), ...shape);
   const named = (value: unknown) => `${method} ${String(value)}`.slice(0, MOST_WHAT);
-  switch (methodsOf(catalog).includes(method) ? method : '') {
+  const methods = methodsOf(catalog, modern);
+  switch (methods.includes(method) ? method : '') {
     case 'tools/call': {
       const { name, arguments: args } = p;
       if (typeof name !== 'string')
@@ -40,12 +41,8 @@ export function behind(method: string, params: unknown, catalog: Catalog, modern
         return bad(method, '`params.uri` must be the URI of a resource.', 'Take a URI from resources/list.');
       const found = findResource(uri, catalog.resources);
       if (found) return { kind: 'call', what: named(uri), tool: found.def.tool, args: found.args, resource: found.def };
-      return missing(
-        named(uri),
-        'resource',
-        uri,
-        catalog.resources.map((r) => r.uri),
-      );
+      const uris = catalog.resources.map((r) => r.uri);
+      return { ...missing(named(uri), 'resource', uri, uris), uri };
     }
     case 'prompts/get': {
       const { name } = p;
@@ -62,8 +59,7 @@ export function behind(method: string, params: unknown, catalog: Catalog, modern
     }
     default: {
       const what = method.slice(0, MOST_WHAT);
-      const known = methodsOf(catalog);
-      return known.includes(method) ? { kind: 'other', what } : missing(what, 'method', method, known, -32_601);
+      return methods.includes(method) ? { kind: 'other', what } : missing(what, 'method', method, methods, -32_601);
     }
   }
 }
@@ -84,23 +80,23 @@ function shapeFault(method: string, p: Record<string, unknown>, modern: boolean)
   return ['`initialize` is incomplete.', 'It needs protocolVersion, capabilities {} and clientInfo {name, version}.'];
 }
 
-/** Which of these an era has is the SDK's to say; beyond them there is nothing. */
-const methods = new WeakMap<Catalog, string[]>();
-function methodsOf(catalog: Catalog): string[] {
-  const known = methods.get(catalog);
-  if (known) return known;
-  const list = [
-    'initialize',
-    'ping',
-    'server/discover',
-    'subscriptions/listen',
-    'tools/list',
-    'tools/call',
-    ...(catalog.resources.length > 0 ? ['resources/list', 'resources/templates/list', 'resources/read'] : []),
-    ...(catalog.prompts.length > 0 ? ['prompts/list', 'prompts/get'] : []),
-  ];
-  methods.set(catalog, list);
-  return list;
+const lists = new WeakMap<Catalog, { modern: string[]; legacy: string[] }>();
+function methodsOf(catalog: Catalog, modern: boolean): string[] {
+  let known = lists.get(catalog);
+  if (!known) {
+    const both = [
+      'tools/list',
+      'tools/call',
+      ...(catalog.resources.length > 0 ? ['resources/list', 'resources/templates/list', 'resources/read'] : []),
+      ...(catalog.prompts.length > 0 ? ['prompts/list', 'prompts/get'] : []),
+    ];
+    known = {
+      modern: ['server/discover', 'subscriptions/listen', ...both],
+      legacy: ['initialize', 'ping', ...both],
+    };
+    lists.set(catalog, known);
+  }
+  return modern ? known.modern : known.legacy;
 }
 
 export const isTemplate = (def: ResourceDef): boolean => def.uri.includes('{');
@@ -144,7 +140,9 @@ function bad(what: string, message: string, hint: string): Behind {
   return { kind: 'bad', what, error: new OpsError('validation', message, { hint }), code: -32_602 };
 }
 
-function missing(what: string, kind: string, name: string, names: string[], code = -32_602): Behind {
+type Bad = Extract<Behind, { kind: 'bad' }>;
+
+function missing(what: string, kind: string, name: string, names: string[], code = -32_602): Bad {
   const near = nearest(name, names, 5);
   const error = new OpsError('not_found', `No ${kind} ${name.slice(0, 100)}.`, {
     hint: kind === 'method' ? `Methods here: ${names.join(', ')}.` : `Take one from ${kind}s/list.`,
@@ -173,9 +171,9 @@ export function faultOf(message: unknown): OpsError | null {
 
 export const REVISION = '2026-07-28';
 
-/** It claims to be of that revision, or a later one, and not of 2025. */
-export const hasEnvelope = (params: unknown): boolean =>
-  isRecord(params) && isRecord(params._meta) && PROTOCOL_VERSION_META_KEY in params._meta;
+/** Which revision a message claims to be of. Undefined: none, as those of 2025. */
+export const claimed = (params: unknown): unknown =>
+  isRecord(params) && isRecord(params._meta) ? params._meta[PROTOCOL_VERSION_META_KEY] : undefined;
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -141,7 +141,7 @@ export function createMcpFactory(o: McpOptions): McpFactory {
       }));
       server.setRequestHandler('resources/read', async ({ params }, ctx): Promise<ReadResourceResult> => {
         const { outcome, id } = await walk(behind('resources/read', params, catalog), ctx);
-        if (outcome.status === 'failed') throw protocolError(outcome.error, id);
+        if (outcome.status === 'failed') throw protocolError(outcome.error, id, params.uri);
         return toContents(params.uri, outcome, id);
       });
     }

@@ -9,7 +9,7 @@ import { OpsError } from '../core/errors.ts';
 import { holds, type Scope } from '../core/scopes.ts';
 import { leastScopes, scopesOfCall, type Tool } from '../core/tool.ts';
 import type { Door } from '../policy/ports.ts';
-import { type Behind, hasEnvelope, isRecord, REVISION } from './behind.ts';
+import { type Behind, claimed, isRecord, REVISION } from './behind.ts';
 import { type Message, readBody } from './body.ts';
 import { bearerOf, narrowOf } from './gate.ts';
 import { type Caller, type McpFactory, withCaller } from './mcp.ts';
@@ -253,7 +253,7 @@ function scopesNeeded(tool: Tool, args: unknown): Scope[] {
 }
 
 const isModern = ({ params }: Message, header: string | null): boolean =>
-  (header !== null && header.trim() >= '2026') || hasEnvelope(params);
+  (header !== null && header.trim() >= '2026') || claimed(params) !== undefined;
 
 /**
  * Its headers and its envelope say the same, and the revision is ours. Of any other message the SDK says what is wrong (-32020, -32022)

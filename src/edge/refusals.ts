@@ -30,6 +30,8 @@ export interface Refusal {
   /** The JSON-RPC id to answer to, where one was read. */
   id?: unknown;
   code?: number;
+  /** Of the resource that was asked for. */
+  uri?: string;
   headers?: Record<string, string>;
 }
 
@@ -55,9 +57,9 @@ export function createRefusals(o: { door: Door; newId(): string; perMinute: numb
   }
   return {
     record,
-    answer(visit, { status, error, what, id, code, headers }) {
+    answer(visit, { status, error, what, id, code, uri, headers }) {
       const callId = record(visit, what, error);
-      return json(rpcError(id, error, callId, code ?? rpcCode(error)), status, headers);
+      return json(rpcError(id, error, callId, code ?? rpcCode(error), uri), status, headers);
     },
   };
 }

@@ -70,20 +70,29 @@ export function rpcCode({ code }: Pick<OpsError, 'code'>): number {
   return code === 'internal' ? -32_603 : -32_000;
 }
 
-export function protocolError(error: OpsError, callId: string): ProtocolError {
-  return new ProtocolError(rpcCode(error), sentence(error), toWire(error, callId));
+/** `uri`: of the resource that was asked for. */
+export function protocolError(error: OpsError, callId: string, uri?: string): ProtocolError {
+  return new ProtocolError(rpcCode(error), sentence(error), dataOf(error, callId, uri));
+}
+
+const LONGEST_URI = 2_048;
+
+/** A client that asked for a resource that does not exist finds its URI there (SEP-2164). */
+function dataOf(error: OpsError, callId: string, uri: string | undefined): WireError & { uri?: string } {
+  const named = error.code === 'not_found' && uri !== undefined && uri.length <= LONGEST_URI;
+  return { ...toWire(error, callId), ...(named ? { uri } : {}) };
 }
 
 export interface RpcError {
   jsonrpc: '2.0';
   id: string | number | null;
-  error: { code: number; message: string; data: WireError };
+  error: { code: number; message: string; data: WireError & { uri?: string } };
 }
 
 /** An answer that we give ourselves, because the SDK never saw the request or must not see it. */
-export function rpcError(id: unknown, error: OpsError, callId: string, code = rpcCode(error)): RpcError {
+export function rpcError(id: unknown, error: OpsError, callId: string, code = rpcCode(error), uri?: string): RpcError {
   const known = typeof id === 'string' || typeof id === 'number' ? id : null;
-  return { jsonrpc: '2.0', id: known, error: { code, message: sentence(error), data: toWire(error, callId) } };
+  return { jsonrpc: '2.0', id: known, error: { code, message: sentence(error), data: dataOf(error, callId, uri) } };
 }
 
 /** Many clients show the message alone: the next step belongs into it. */

@@ -9,7 +9,7 @@ import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { Log, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Door } from '../policy/ports.ts';
-import { behind, hasEnvelope } from './behind.ts';
+import { behind, claimed, REVISION } from './behind.ts';
 import { newCallId } from './ids.ts';
 import { LineTransport, type Request } from './lines.ts';
 import type { ServerFacts } from './listing.ts';
@@ -55,9 +55,17 @@ export function serveStdioFace(o: {
       return rpcError(null, error, refused('a line of input', error), code) as unknown as JSONRPCMessage;
     },
     intercept({ id, method, params }: Request) {
-      const target = behind(method, params, door.catalog, hasEnvelope(params));
-      if (target.kind === 'bad')
-        return rpcError(id, target.error, refused(target.what, target.error), target.code) as JSONRPCMessage;
+      const revision = claimed(params);
+      const target = behind(method, params, door.catalog, revision !== undefined);
+      // Of another revision the SDK says that it is not ours (-32022), before anybody looks at what is asked.
+      if (target.kind === 'bad' && (revision === undefined || revision === REVISION))
+        return rpcError(
+          id,
+          target.error,
+          refused(target.what, target.error),
+          target.code,
+          target.uri,
+        ) as JSONRPCMessage;
       open.set(id, target.what);
       return null;
     },

@@ -198,6 +198,15 @@ describe('methods, names and arguments', () => {
     expect(JSON.stringify(w.records[0]?.call?.args)).toBe('{}');
   });
 
+  test('a resource that does not exist is named in the error, whoever finds it missing', async () => {
+    for (const uri of ['deckhand://x', 'deckhand://system/thing/x']) {
+      const m = modern('resources/read', { uri });
+      const w = web();
+      const a = await read(await w.post(m.body, m.headers));
+      expect([a.error.code, a.error.data]).toMatchObject([-32_602, { code: 'not_found', uri }]);
+    }
+  });
+
   test('a failed answer of the tool itself stays an answer of the tool', async () => {
     const w = web();
     const m = modern('tools/call', { name: 'fixture_missing', arguments: { id: 'x' } });
@@ -280,7 +289,8 @@ describe('the 2026 revision', () => {
     const m = modern('initialize', params);
     const a = await read(await w.post(m.body, m.headers));
     expect([a.status, a.error.code, a.id]).toEqual([404, -32_601, 1]);
-    expect(told(w)).toEqual(['refused initialize validation']);
+    expect(a.error.message).toContain('Methods here: server/discover');
+    expect(told(w)).toEqual(['refused initialize not_found']);
     // 2025 has it, and is told what it lacks.
     const b = await read(await w.post(legacy('initialize', { protocolVersion: 7 })));
     expect([b.status, b.error.code]).toEqual([200, -32_602]);

@@ -171,7 +171,7 @@ describe('bad input', () => {
     ['no message', '7', -32_600, null, 'refused a line of input validation'],
     ['an array', '[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32_600, null, 'refused a line of input validation'],
     ['an unknown method', legacy('tools/lust'), -32_601, 1, 'refused tools/lust not_found'],
-    ['a method that is gone', modern('ping').body, -32_601, 1, 'refused ping validation'],
+    ['a method that is gone', modern('ping').body, -32_601, 1, 'refused ping not_found'],
     ['no tool name', legacy('tools/call'), -32_602, 1, 'refused tools/call validation'],
     [
       'arguments of a wrong type',
@@ -194,6 +194,13 @@ describe('bad input', () => {
       -32_022,
       1,
       'refused tools/list validation',
+    ],
+    [
+      'a method of a version nobody has',
+      modern('tasks/get', {}, 1, { 'io.modelcontextprotocol/protocolVersion': '2031-01-01' }).body,
+      -32_022,
+      1,
+      'refused tasks/get validation',
     ],
   ])('%s', async (_name, line, code, id, record) => {
     const h = here();
