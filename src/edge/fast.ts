@@ -16,7 +16,7 @@ import {
 import type { Call, Log, Narrow, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Door } from '../policy/ports.ts';
-import { behind, faultOf, isRecord, REVISION } from './behind.ts';
+import { type Behind, faultOf, isRecord, REVISION } from './behind.ts';
 import { bearerOf, narrowOf } from './gate.ts';
 import { clientName, knows } from './mcp.ts';
 import { httpRefusal } from './mcp_http.ts';
@@ -54,6 +54,8 @@ export interface Fast {
 
 export interface FastOptions {
   door: Door;
+  /** As on the long way: which call a message is. */
+  behind(method: string, params: unknown, modern: boolean): Behind;
   identity: object;
   bearer(secret: string): Principal | null;
   /** Host and rate of the address, counted once for both ways. False: refused, and the long way says so. */
@@ -125,7 +127,7 @@ export function createFast(o: FastOptions): Fast {
     const { _meta: meta } = params;
     if (!isRecord(meta) || !hasOnly(meta, ENVELOPE) || meta[PROTOCOL_VERSION_META_KEY] !== REVISION) return null;
     if (!envelopes.good(meta, message)) return null;
-    const target = behind(METHOD, params, door.catalog);
+    const target = o.behind(METHOD, params, true);
     if (target.kind !== 'call' || target.tool !== named) return null;
     // The SDK copies the arguments, and what becomes of this key is its to say.
     if (Object.hasOwn(target.args as object, '__proto__')) return null;

@@ -131,6 +131,7 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   const knocks = new WeakMap<IncomingMessage, Knock>();
   const fast = createFast({
     door,
+    behind: served.behind,
     identity: identityOf(info),
     bearer: o.bearer,
     knock(incoming, host) {
