@@ -122,6 +122,11 @@ export interface Memory {
   usedByCgroupBytes: number | null;
   hostTotalBytes: number | null;
   swap: { totalBytes: number; freeBytes: number } | null;
+  /**
+   * ZFS's own cache, on a machine that has it: the kernel does not count it as available, yet all but its least size is given
+   * back when memory is short.
+   */
+  zfsCache?: { bytes: number; reclaimableBytes: number };
 }
 
 export interface DiskCounters {
@@ -169,6 +174,8 @@ export interface Snapshot {
     /** CPU time used by this cgroup, in ms: the truth in an LXC with cgroup v2, where /proc/stat is the machine's. */
     cgroupUsedMs: number | null;
     throttledMs: number | null;
+    /** Periods of the cgroup's CPU limit, and those in which it was held back; absent where there is no limit to count for. */
+    periods?: { all: number; throttled: number };
     /** CPU limit of the cgroup in processors (quota / period), null when there is none. */
     limitCpus: number | null;
     contextSwitches: number | null;
@@ -264,6 +271,8 @@ export interface Health {
   raid: Reading<{ array: string; level: string; degraded: boolean; state: string }[]>;
   zfs: Reading<{ pool: string; state: string }[]>;
   oomKills: Reading<{ sinceBoot: number; whose: Whose }>;
+  /** The supply voltage of a board that watches it (Raspberry Pi); absent elsewhere. */
+  voltage?: { low: boolean; source: string };
   /** Something this process may not see or use here, with the exact mend. */
   blind: Blind[];
 }

@@ -28,7 +28,7 @@ export interface CpuUsage {
   modesWhose: Whose;
   perCore: { cpu: number; usedPercent: number | null; modes: Modes | null }[];
   limitCpus: number | null;
-  /** Share of the window for which the cgroup was held back by its CPU limit. */
+  /** Share of the periods of its CPU limit in which the cgroup was held back. */
   throttledPercent: number | null;
   contextSwitchesPerSecond: number | null;
   forksPerSecond: number | null;
@@ -132,7 +132,6 @@ function cpuUsage(before: CpuReading, after: CpuReading, windowMs: number, ident
   // used is only in its cgroup. On the machine itself our own cgroup is one service, and /proc/stat is the truth.
   const byCgroup = identity.virtualisation.container && after.cgroupUsedMs !== null;
   if (!modes && !byCgroup) return null;
-  const throttled = perSecond(before.throttledMs, after.throttledMs, windowMs);
   const earlier = new Map(before.perCore.map((c) => [c.cpu, c.times]));
   return {
     whose: byCgroup ? 'container' : after.whose,
@@ -147,10 +146,24 @@ function cpuUsage(before: CpuReading, after: CpuReading, windowMs: number, ident
       return { cpu, usedPercent: busy(shares), modes: shares };
     }),
     limitCpus: limit,
-    throttledPercent: throttled === null ? null : share(throttled, 1000),
+    throttledPercent: throttledShare(before, after, windowMs),
     contextSwitchesPerSecond: perSecond(before.contextSwitches, after.contextSwitches, windowMs),
     forksPerSecond: perSecond(before.forks, after.forks, windowMs),
   };
+}
+
+/**
+ * By periods: throttled_usec adds up the waits of every processor, so that four of them held back for a quarter of the time
+ * would look like all of it. Without periods (none ran out, or an old kernel) that time is the next best.
+ */
+function throttledShare(before: CpuReading, after: CpuReading, windowMs: number): number | null {
+  if (before.periods && after.periods) {
+    const all = after.periods.all - before.periods.all;
+    const held = after.periods.throttled - before.periods.throttled;
+    return all < 0 || held < 0 ? null : all === 0 ? 0 : share(held, all);
+  }
+  const throttled = perSecond(before.throttledMs, after.throttledMs, windowMs);
+  return throttled === null ? null : share(throttled, 1000);
 }
 
 /** Waiting for a disk is not work; time stolen by the hypervisor is: nobody here could use it. */

@@ -64,13 +64,16 @@ export const CPU: Rule[] = [
     severity: 'medium',
     title: 'Held back by the CPU limit',
     limits: { percent: 10, windowMs: STEADY_MS },
-    when: (l) => `the cgroup's CPU limit held it back for ${l.percent} % or more of at least ${l.windowMs} ms`,
+    when: (l) =>
+      `the cgroup's CPU limit held it back in ${l.percent} % or more of its periods over at least ${l.windowMs} ms`,
     sentence: 'The CPU limit of this container or service holds it back.',
     next: 'system_metrics {"groups":["cpu","cgroup"],"sample_ms":2000}',
     test: ({ rates }, l) => {
       const cpu = rates.cpu.value;
       return cpu && cpu.throttledPercent !== null && cpu.throttledPercent >= l.percent && rates.windowMs >= l.windowMs
-        ? { evidence: `throttled ${percent(cpu.throttledPercent)} of the window, limit ${cpu.limitCpus ?? '?'} CPUs` }
+        ? {
+            evidence: `throttled in ${percent(cpu.throttledPercent)} of the periods, limit ${cpu.limitCpus ?? '?'} CPUs`,
+          }
         : null;
     },
   }),

@@ -9,13 +9,19 @@ const BY_MEMORY = 'process_list {"by":"memory"}';
 
 /** A share alone would alarm on a large host with gigabytes to spare. A cgroup's limit has its own rule. */
 function isShort(m: Memory, l: { availablePercent: number; availableGiB: number }): boolean {
+  const free = obtainable(m);
   return (
     m.limitBytes === null &&
-    m.availableBytes !== null &&
+    free !== null &&
     m.totalBytes > 0 &&
-    (100 * m.availableBytes) / m.totalBytes < l.availablePercent &&
-    m.availableBytes < l.availableGiB * GiB
+    (100 * free) / m.totalBytes < l.availablePercent &&
+    free < l.availableGiB * GiB
   );
+}
+
+/** What can be had: on a ZFS machine a full cache is no shortage. */
+function obtainable(m: Memory): number | null {
+  return m.availableBytes === null ? null : m.availableBytes + (m.zfsCache?.reclaimableBytes ?? 0);
 }
 const availability = (m: Memory) => ({
   evidence: `${bytes(m.availableBytes)} of ${bytes(m.totalBytes)} available (${m.whose})`,
@@ -138,8 +144,9 @@ export const MEMORY: Rule[] = [
     next: 'process_list {"by":"memory","limit":5}',
     test: ({ snapshot, processes }, l) => {
       const m = snapshot.memory.value;
-      if (!m || m.availableBytes === null || m.totalBytes <= 0) return null;
-      if ((100 * m.availableBytes) / m.totalBytes >= l.availablePercent) return null;
+      const free = m ? obtainable(m) : null;
+      if (!m || free === null || m.totalBytes <= 0) return null;
+      if ((100 * free) / m.totalBytes >= l.availablePercent) return null;
       return hitOf(
         (processes.value?.processes ?? [])
           .filter((p) => (100 * p.rssBytes) / m.totalBytes >= l.processPercent)

@@ -35,7 +35,7 @@ export const NETWORK: Rule[] = [
     limits: { perSecond: 10, percent: 1, windowMs: STEADY_MS },
     when: (l) =>
       `${l.perSecond} or more drops a second, and ${l.percent} % or more of the packets, over ${l.windowMs} ms`,
-    sentence: 'An interface drops packets: the receiver is too slow, or a queue is full.',
+    sentence: 'An interface drops packets: a slow receiver or a full queue.',
     next: DETAIL,
     test: (facts, l) =>
       hitOf(

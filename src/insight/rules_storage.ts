@@ -37,7 +37,7 @@ const inodes = (f: Sized) => ({
 });
 const stacked = (facts: Facts, name: string) =>
   facts.snapshot.disks.value?.find((d) => d.name === name)?.stacked === true;
-const DU = 'du -xh --max-depth=2 {MOUNT} | sort -h | tail -n 20';
+const DU = 'du -xhd2 {MOUNT} | sort -h | tail -n 20';
 const COUNT = 'du -x --inodes --max-depth=3 {MOUNT} | sort -n | tail -n 20';
 const BY_IO = 'process_list {"by":"io"}';
 

@@ -76,7 +76,7 @@ export const SYSTEM: Rule[] = [
     limits: {},
     when: () => 'the distribution says so, or the running kernel is not the newest installed',
     sentence: 'A reboot is needed before installed updates take effect.',
-    next: 'uname -r; cat /run/reboot-required.pkgs',
+    next: 'uname -r; ls -t /lib/modules',
     test: ({ health }) => {
       const r = health.value?.rebootRequired.value;
       return r?.required ? { evidence: r.why ?? 'no reason given' } : null;
@@ -107,6 +107,19 @@ export const SYSTEM: Rule[] = [
       if (nowMs < l.oldestMs) return { evidence: `the clock says ${new Date(nowMs).toISOString().slice(0, 10)}` };
       const offset = health.value?.clock.value?.offsetMs;
       return offset != null && Math.abs(offset) >= l.offsetMs ? { evidence: `off by ${Math.round(offset)} ms` } : null;
+    },
+  }),
+  rule({
+    id: 'voltage_low',
+    severity: 'high',
+    title: 'Supply voltage too low',
+    limits: {},
+    when: () => 'the board itself reports undervoltage (Raspberry Pi)',
+    sentence: 'The power supply or its cable is too weak; the board slows down, and cards and disks fail.',
+    next: 'vcgencmd get_throttled',
+    test: ({ health }) => {
+      const v = health.value?.voltage;
+      return v?.low ? { evidence: `reported by ${v.source}` } : null;
     },
   }),
   rule({

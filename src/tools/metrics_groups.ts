@@ -88,8 +88,13 @@ export function cpuGroup(gap: Gap, s: Snapshot, rates: Rates, identity: Identity
 export function memoryGroup(gap: Gap, s: Snapshot): MetricsAnswer['memory'] {
   const m = gap.of('memory', s.memory);
   if (!m) return null;
-  const { swap, ...rest } = m;
-  return { ...rest, swapTotalBytes: swap?.totalBytes ?? null, swapFreeBytes: swap?.freeBytes ?? null };
+  const { swap, zfsCache, ...rest } = m;
+  return {
+    ...rest,
+    ...(zfsCache ? { zfsCacheBytes: zfsCache.bytes } : {}),
+    swapTotalBytes: swap?.totalBytes ?? null,
+    swapFreeBytes: swap?.freeBytes ?? null,
+  };
 }
 
 function filesystemDetail(f: Filesystem) {
@@ -144,7 +149,8 @@ export function kernelGroup(gap: Gap, s: Snapshot): MetricsAnswer['kernel'] {
   const load = gap.of('tasks', s.load);
   return {
     openFiles: files?.used ?? null,
-    openFilesMax: files?.max ?? null,
+    // systemd sets it to the largest number there is, which limits nothing.
+    openFilesMax: files && files.max <= Number.MAX_SAFE_INTEGER ? files.max : null,
     entropyBits: gap.of('entropy', s.entropyBits),
     runnable: load?.runnable ?? null,
     tasks: load?.tasks ?? null,

@@ -146,7 +146,7 @@ export function metricsText(o: MetricsAnswer, view: View): string {
   const k = o.kernel;
   if (k)
     blocks.push(
-      `${head('kernel')} ${count(k.openFiles)} of ${count(k.openFilesMax)} files open, ${count(k.runnable)} of ${count(k.tasks)} tasks runnable, entropy ${count(k.entropyBits)} bits`,
+      `${head('kernel')} ${count(k.openFiles)} files open${k.openFilesMax === null ? '' : ` of ${k.openFilesMax}`}, ${count(k.runnable)} of ${count(k.tasks)} tasks runnable, entropy ${count(k.entropyBits)} bits`,
     );
   if (o.unknown.length > 0) blocks.push(`unknown: ${byReason(o.unknown)}`);
   return blocks.join('\n');
@@ -177,6 +177,7 @@ function memoryLine(m: NonNullable<MetricsAnswer['memory']>): string {
     `shmem ${size(m.shmemBytes)}`,
     `slab reclaimable ${size(m.slabReclaimableBytes)}`,
     `dirty ${size(m.dirtyBytes)}`,
+    ...(m.zfsCacheBytes === undefined ? [] : [`ZFS cache ${bytes(m.zfsCacheBytes)}`]),
     `swap ${size(m.swapFreeBytes)} free of ${size(m.swapTotalBytes)}`,
     ...(m.limitBytes === null ? [] : [`limit ${bytes(m.limitBytes)}`]),
     ...(m.usedByCgroupBytes === null ? [] : [`cgroup uses ${bytes(m.usedByCgroupBytes)}`]),

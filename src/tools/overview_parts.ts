@@ -93,6 +93,7 @@ export function memoryOf(gap: Gap, after: Snapshot): OverviewAnswer['memory'] {
     availableBytes: m.availableBytes,
     usedPercent: one(used),
     limitBytes: m.limitBytes,
+    ...(m.zfsCache ? { zfsCacheBytes: m.zfsCache.bytes } : {}),
     hostTotalBytes: m.hostTotalBytes,
     swapTotalBytes: m.swap?.totalBytes ?? null,
     swapUsedBytes: m.swap && m.swap.totalBytes - m.swap.freeBytes,

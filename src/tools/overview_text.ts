@@ -113,6 +113,7 @@ function memory({ host: { container }, memory: m, pressure }: OverviewAnswer): s
   const waits = waiting({ cpu: pressure.cpu, memory: pressure.memory, io: pressure.io });
   if (!m) return `unknown${waits}`;
   const limit = m.limitBytes === null ? '' : `, limit ${bytes(m.limitBytes)}`;
+  const zfs = m.zfsCacheBytes === undefined ? '' : `, ${bytes(m.zfsCacheBytes)} ZFS cache can shrink`;
   const host = m.hostTotalBytes === null ? '' : `, host has ${bytes(m.hostTotalBytes)}`;
   const swap =
     m.swapTotalBytes === null
@@ -120,7 +121,7 @@ function memory({ host: { container }, memory: m, pressure }: OverviewAnswer): s
       : m.swapTotalBytes === 0
         ? 'no swap'
         : `swap ${known(m.swapUsedBytes, bytes)} of ${bytes(m.swapTotalBytes)} used`;
-  return `${percent(m.usedPercent)} of ${bytes(m.totalBytes)} used, ${known(m.availableBytes, bytes)} available${limit}${host}${container ? ` (${m.whose}, ${m.source})` : ''}; ${swap}${waits}`;
+  return `${percent(m.usedPercent)} of ${bytes(m.totalBytes)} used, ${known(m.availableBytes, bytes)} available${zfs}${limit}${host}${container ? ` (${m.whose}, ${m.source})` : ''}; ${swap}${waits}`;
 }
 
 function waiting(shares: Record<string, number | null>): string {

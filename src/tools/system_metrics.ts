@@ -76,6 +76,7 @@ export const MetricsAnswer = z.object({
       shmemBytes: figure,
       slabReclaimableBytes: figure,
       dirtyBytes: figure,
+      zfsCacheBytes: z.number().optional(),
       limitBytes: figure,
       usedByCgroupBytes: figure,
       hostTotalBytes: figure,

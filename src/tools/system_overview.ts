@@ -93,6 +93,7 @@ export const OverviewAnswer = z.object({
       availableBytes: figure,
       usedPercent: figure,
       limitBytes: figure.describe('Of the cgroup; null: none.'),
+      zfsCacheBytes: z.number().optional().describe('Counted as used, but mostly given back when needed.'),
       hostTotalBytes: figure,
       swapTotalBytes: figure,
       swapUsedBytes: figure,

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { containerPath, levels, parseMembership } from '../../src/host/system/cgroup.ts';
 import { parseChrony, parseFailedUnits, parseMdstat, parseTimedatectl } from '../../src/host/system/health.ts';
-import { cpuModelOf, prettyName, zoneAt } from '../../src/host/system/identity.ts';
+import { archOf, cpuModelOf, prettyName, zoneAt } from '../../src/host/system/identity.ts';
 import { newer, splitRelease } from '../../src/host/system/kernel.ts';
 import {
   answersAtOnce,
@@ -126,6 +126,13 @@ describe('literals', () => {
         'md1 : active raid5 sdc1[3] sdb1[1] sda1[0]\n   blocks [3/2] [UU_]\n   [==>..]  recovery = 12.6% (1/2)\n',
       ),
     ).toEqual([{ array: 'md1', level: 'raid5', degraded: true, state: 'active, 2 of 3 disks, recovery 12.6%' }]);
+    expect(
+      parseMdstat('md127 : inactive sdb[1](S) sda[0](S)\n      6306 blocks super external:imsm\n'),
+      'the container of a firmware RAID is no array',
+    ).toEqual([]);
+    expect(
+      parseMdstat('md126 : active raid1 sda[1] sdb[0]\n      9 blocks super external:/md127/0 [2/1] [_U]\n'),
+    ).toMatchObject([{ array: 'md126', degraded: true }]);
     expect(parseMdstat('md127 : inactive sdb[0](S)\n      1046528 blocks\n')).toMatchObject([
       { degraded: true, state: 'inactive' },
     ]);
@@ -156,6 +163,20 @@ describe('literals', () => {
   test('names', () => {
     expect(prettyName('NAME=x\nPRETTY_NAME="A \\"B\\" C"\n')).toBe('A "B" C');
     expect(cpuModelOf('processor : 0\nModel\t\t: Raspberry Pi 5\n')).toBe('Raspberry Pi 5');
+    const core = (part: string) => `CPU implementer\t: 0x41\nCPU part\t: ${part}\n`;
+    expect(cpuModelOf(core('0xd05') + core('0xd05') + core('0xd0b'))).toBe('Cortex-A55 + Cortex-A76');
+    expect(cpuModelOf(`${core('0xfff')}Model\t: Board X\n`), 'an unknown core is not guessed').toBe('Board X');
+    expect(cpuModelOf(`model name\t: ARMv7 Processor rev 3 (v7l)\n${core('0xd08')}`)).toContain('ARMv7');
+    expect([archOf('aarch64'), archOf('x86_64'), archOf('riscv64'), archOf(null)]).toEqual([
+      'arm64',
+      'x64',
+      'riscv64',
+      process.arch,
+    ]);
+    expect(procfs.kstat('name type data\nsize                            4    31138512896\nc_min 4 9\n', 'size')).toBe(
+      31_138_512_896,
+    );
+    expect(procfs.kstat('c_min 4 9\n', 'size')).toBeNull();
     expect(zoneAt('Asia/Kolkata', 0)).toEqual({ name: 'Asia/Kolkata', offsetMinutes: 330 });
     expect(zoneAt('America/New_York', Date.UTC(2026, 6, 1)).offsetMinutes).toBe(-240);
     expect(zoneAt('../../etc', 0)).toEqual({ name: 'UTC', offsetMinutes: 0 });

@@ -101,6 +101,14 @@ const speed =
     const eth0 = f.snapshot.networks.value?.[1];
     if (eth0) Object.assign(eth0, { speedMbit, state, name });
   };
+const voltage = (low: boolean) => with_.health({ voltage: { low, source: 'rpi_volt' } });
+const stackedDisk: Spoil = (f) => {
+  disk(100)(f);
+  const vda = f.snapshot.disks.value?.[0];
+  if (vda) vda.stacked = true;
+};
+const zfsCached = (reclaimableBytes: number) =>
+  with_.memory({ availableBytes: 0.04 * 4 * GiB, zfsCache: { bytes: reclaimableBytes + MiB, reclaimableBytes } });
 const days = (n: number) => n * 86_400_000;
 
 const CASES: Record<string, Case> = {
@@ -137,7 +145,7 @@ const CASES: Record<string, Case> = {
   inodes_filling: { below: [inodes(849), inodes(950)], at: inodes(850), above: inodes(949) },
   raid_degraded: { below: [raid(false)], at: raid(true), above: raid(true) },
   zfs_not_online: { below: [zfs('ONLINE')], at: zfs('DEGRADED'), above: zfs('FAULTED') },
-  disk_busy: { below: [disk(94.9), disk(100, 999)], at: disk(95), above: disk(100, 5000) },
+  disk_busy: { below: [disk(94.9), disk(100, 999), stackedDisk], at: disk(95), above: disk(100, 5000) },
   io_pressure: {
     below: [with_.pressure('io', 'full', 19.9), with_.pressure('io', 'some', 90)],
     at: with_.pressure('io', 'full', 20),
@@ -160,13 +168,18 @@ const CASES: Record<string, Case> = {
     below: [
       with_.memory({ availableBytes: 0.05 * 4 * GiB }),
       with_.memory({ totalBytes: 512 * GiB, availableBytes: 20 * GiB }),
+      zfsCached(0.02 * 4 * GiB),
       with_.memory({ availableBytes: null }),
     ],
     at: with_.memory({ availableBytes: 0.0499 * 4 * GiB }),
     above: with_.memory({ availableBytes: 0 }),
   },
   memory_tight: {
-    below: [with_.memory({ availableBytes: 0.1 * 4 * GiB }), with_.memory({ availableBytes: 0.04 * 4 * GiB })],
+    below: [
+      with_.memory({ availableBytes: 0.1 * 4 * GiB }),
+      with_.memory({ availableBytes: 0.04 * 4 * GiB }),
+      zfsCached(0.07 * 4 * GiB),
+    ],
     at: with_.memory({ availableBytes: 0.0999 * 4 * GiB }),
     above: with_.memory({ availableBytes: 0.05 * 4 * GiB }),
   },
@@ -284,6 +297,11 @@ const CASES: Record<string, Case> = {
     above: (f) => {
       f.nowMs = Date.UTC(1970, 0, 2);
     },
+  },
+  voltage_low: {
+    below: [voltage(false)],
+    at: voltage(true),
+    above: voltage(true),
   },
   just_booted: { below: [uptime(600_000)], at: uptime(599_999), above: uptime(0) },
   zombies: {

@@ -119,7 +119,7 @@ describe('system_overview', () => {
     const { data, text } = await overview(sick());
     expect(text).toMatchInlineSnapshot(`
       "ct101: 9 findings, the worst: critical.
-      [critical] disk_full: A filesystem is full or about to be; writes fail next. Next: du -xh --max-depth=2 / | sort -h | tail -n 20
+      [critical] disk_full: A filesystem is full or about to be; writes fail next. Next: du -xhd2 / | sort -h | tail -n 20
       [high] filesystem_hung: A mount does not answer; whatever touches it hangs too. Next: findmnt /mnt/media
       [high] container_memory_limit: This container is near its memory limit; past it, processes are killed, whatever the host has free. Next: process_list {"by":"memory"}
       [high] memory_pressure: Tasks stood still for want of memory much of the last minute. Next: process_list {"by":"memory"}

@@ -82,7 +82,7 @@ export function blindSpots(root: Root, files: KeptFiles, facts: Facts, o: BlindO
       const { code } = error as NodeJS.ErrnoException;
       why =
         code === 'ENOENT'
-          ? 'the kernel has no pressure stall information'
+          ? 'the kernel does not measure it'
           : code === 'EOPNOTSUPP'
             ? 'the kernel was started without psi=1'
             : `/proc/pressure is not readable (${code})`;

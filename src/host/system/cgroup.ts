@@ -74,6 +74,8 @@ export interface CgroupMemory {
 export interface CgroupCpu {
   usedMs: number | null;
   throttledMs: number | null;
+  /** Of the CPU limit; null where none was ever counted. */
+  periods: { all: number; throttled: number } | null;
   limitCpus: number | null;
   source: string;
 }
@@ -194,6 +196,7 @@ export function cgroupOf(root: Root, files: KeptFiles, mounts: readonly Mount[])
         return {
           usedMs: used === null ? null : used / 1000,
           throttledMs: throttled === null ? null : throttled / 1000,
+          periods: periodsOf(stat),
           limitCpus,
           source: 'cgroup cpu.stat',
         };
@@ -204,6 +207,7 @@ export function cgroupOf(root: Root, files: KeptFiles, mounts: readonly Mount[])
       return {
         usedMs: ns === null ? null : ns / 1e6,
         throttledMs: throttled === null ? null : throttled / 1e6,
+        periods: periodsOf(stat),
         limitCpus,
         source: 'cgroup cpuacct.usage',
       };
@@ -264,6 +268,12 @@ export function cgroupOf(root: Root, files: KeptFiles, mounts: readonly Mount[])
       usedBytes: used === null ? null : Math.max(0, bothUsed - used),
     };
   }
+}
+
+function periodsOf(stat: string | null): { all: number; throttled: number } | null {
+  const all = stat === null ? null : field(stat, 'nr_periods');
+  const throttled = stat === null ? null : field(stat, 'nr_throttled');
+  return !all || throttled === null ? null : { all, throttled };
 }
 
 function exists(path: string): boolean {

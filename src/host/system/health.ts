@@ -99,6 +99,8 @@ export function parseMdstat(text: string): RaidArray[] {
     if (!head) return;
     const below: string[] = [];
     for (let n = i + 1; n < lines.length && /^\s+\S/.test(lines[n] ?? ''); n++) below.push(lines[n] ?? '');
+    // The container of a firmware RAID (Intel's, DDF) is always inactive; the arrays made in it are listed beside it.
+    if (head[2] === 'inactive' && /super external:[a-z]/.test(below.join(' '))) return;
     const [, wanted, working] = /\[(\d+)\/(\d+)\]/.exec(below.join(' ')) ?? [];
     const work = /(recovery|resync|reshape|check)\s*=\s*([\d.]+%|DELAYED|PENDING)/.exec(below.join(' '));
     const active = head[2] === 'active';
@@ -118,9 +120,22 @@ export function parseMdstat(text: string): RaidArray[] {
   return arrays;
 }
 
+/**
+ * The Raspberry Pi's firmware tells of undervoltage through this chip. Its older file (get_throttled) is not read: the
+ * kernel warns of every program that does.
+ */
+export function voltage(root: Root): Pick<Health, 'voltage'> {
+  for (const chip of namesIn(root.of('/sys/class/hwmon'))) {
+    if (textOrNull(root.of(`/sys/class/hwmon/${chip}/name`)) !== 'rpi_volt') continue;
+    const alarm = textOrNull(root.of(`/sys/class/hwmon/${chip}/in0_lcrit_alarm`));
+    if (alarm !== null) return { voltage: { low: alarm === '1', source: 'rpi_volt' } };
+  }
+  return {};
+}
+
 export function healthReader(root: Root, files: KeptFiles, facts: Facts, clocks: Clocks, o: HealthOptions) {
   const systemd = () => isThere(root.of('/run/systemd/system'));
-  const cannotRun = 'Commands of a host that is only mounted here cannot be run.';
+  const cannotRun = 'Commands cannot be run on a mounted host.';
 
   const failedUnits = async (): Promise<Health['failedUnits']> => {
     if (!systemd()) return unknown('systemd does not run here.');
@@ -227,6 +242,7 @@ export function healthReader(root: Root, files: KeptFiles, facts: Facts, clocks:
         raid: arrays,
         zfs: pools,
         oomKills: kills,
+        ...voltage(root),
         blind: blindSpots(root, files, facts, { mounts: o.mounts(), uid: o.uid, systemd: systemd() }),
       };
     });

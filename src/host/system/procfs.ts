@@ -271,6 +271,14 @@ export function parseNetDev(text: string): Omit<NetCounters, 'state' | 'speedMbi
   return found;
 }
 
+/** A value of a kstat table: "size                            4    31138512896", where the first number is its type. */
+export function kstat(text: string, key: string): number | null {
+  const at = text.indexOf(`\n${key} `);
+  if (at < 0) return null;
+  const scan = { text, at: at + key.length + 1 };
+  return uint(scan) === null ? null : uint(scan);
+}
+
 const VMSTAT = ['pgpgin', 'pgpgout', 'pswpin', 'pswpout', 'pgfault', 'pgmajfault', 'oom_kill'] as const;
 
 export function parseVmstat(text: string): Record<string, number> | null {

@@ -9,7 +9,7 @@
  *   lxcfs was started with -l; /proc/diskstats is the container's on v1 only.
  * - Without lxcfs an LXC reads as Docker does, and where Proxmox sets its limits they are not to be seen.
  */
-import { readlinkSync } from 'node:fs';
+import { readlinkSync, statSync } from 'node:fs';
 import type { Memory, Pressure, Reading, Snapshot, Whose } from '../../core/host.ts';
 import type { CgroupMemory } from './cgroup.ts';
 import { diskNames, isStacked, linkReader, sensorReader, withLink } from './devices.ts';
@@ -18,6 +18,7 @@ import type { Facts } from './identity.ts';
 import {
   firstNumber,
   kibibytes,
+  kstat,
   parseDiskstats,
   parseFileNr,
   parseLoad,
@@ -26,6 +27,10 @@ import {
   parseStat,
   parseVmstat,
 } from './procfs.ts';
+
+const ARCSTATS = '/proc/spl/kstat/zfs/arcstats';
+/** A module can be loaded at any time; most machines never load this one. */
+const ZFS_MS = 60_000;
 
 export interface Clocks {
   /** Wall clock, ms. */
@@ -57,6 +62,7 @@ export function snapshotReader(root: Root, files: KeptFiles, facts: Facts, clock
     io: pressureFile('io'),
   };
   let loadWhose: Whose | null = null;
+  let zfs = { at: Number.NEGATIVE_INFINITY, here: false };
 
   return () => ({
     atMs: clocks.monotonic(),
@@ -94,6 +100,7 @@ export function snapshotReader(root: Root, files: KeptFiles, facts: Facts, clock
       ...times,
       cgroupUsedMs: own?.usedMs ?? null,
       throttledMs: own?.throttledMs ?? null,
+      ...(own?.periods ? { periods: own.periods } : {}),
       limitCpus: own?.limitCpus ?? null,
     });
   }
@@ -140,7 +147,7 @@ export function snapshotReader(root: Root, files: KeptFiles, facts: Facts, clock
       hostTotalBytes: null,
       swap: swapTotal === null || swapFree === null ? null : { totalBytes: swapTotal, freeBytes: swapFree },
     };
-    if (!container) return known(read);
+    if (!container) return known(withZfsCache(read));
     const own = cgroup.memory();
     read.usedByCgroupBytes = own?.usedBytes ?? null;
     if (own?.limitBytes != null && own.limitBytes < totalBytes) return known(withinLimit(read, own, own.limitBytes));
@@ -154,6 +161,17 @@ export function snapshotReader(root: Root, files: KeptFiles, facts: Facts, clock
       // lxcfs shows the limit as the total, wherever on the way up it stands.
       limitBytes: machine !== null && totalBytes < machine ? totalBytes : null,
     });
+  }
+
+  function withZfsCache(read: Memory): Memory {
+    if (zfs.at + ZFS_MS <= clocks.monotonic()) zfs = { at: clocks.monotonic(), here: isThere(root.of(ARCSTATS)) };
+    if (!zfs.here) return read;
+    const arc = files.reading(ARCSTATS, false, (text) => {
+      const bytes = kstat(text, 'size');
+      const least = kstat(text, 'c_min');
+      return bytes === null || least === null ? null : { bytes, reclaimableBytes: Math.max(0, bytes - least) };
+    });
+    return arc.value === null ? read : { ...read, zfsCache: arc.value };
   }
 
   function pressureFile(what: 'cpu' | 'memory' | 'io'): { path: string; whose: Whose } {
@@ -186,6 +204,8 @@ export function snapshotReader(root: Root, files: KeptFiles, facts: Facts, clock
     }
   }
 }
+
+const isThere = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
 
 /** /proc/meminfo is the machine's; what this container may use and has used is its cgroup's. */
 function withinLimit(machine: Memory, own: CgroupMemory, limit: number): Memory {

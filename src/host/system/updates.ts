@@ -73,7 +73,7 @@ export async function pendingUpdates(
     const note = textOrNull(root.of('/var/lib/update-notifier/updates-available'));
     const parsed = note === null ? null : parseUpdateNotifier(note);
     if (parsed) return known({ ...parsed, listAgeMs: age(newest(root, APT_LISTS), nowMs) });
-    return unknown('Commands of a host that is only mounted here cannot be run.');
+    return unknown('Commands cannot be run on a mounted host.');
   }
   try {
     if (has('apt-get')) return await apt(root, exec, nowMs);
