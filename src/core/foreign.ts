@@ -14,6 +14,8 @@ export const OPEN = '\uFDD0';
 export const CLOSE = '\uFDD1';
 const FIRST_SOURCE = 0xfdd2;
 const MOST_SOURCES = 0xfdef - FIRST_SOURCE + 1;
+/** Of schemas and answers alike. Deeper than any of ours; what lies below leaves as null. */
+const DEEPEST = 32;
 
 const PLAIN = /^[\x20-\x7e\n\t]*$/;
 const ESCAPES = new RegExp(
@@ -96,16 +98,16 @@ function compile(
     if (source >= MOST_SOURCES) throw new Error(`more than ${MOST_SOURCES} sources of foreign text in one schema`);
   }
   const def = schema.def as unknown as Def;
-  if (depth < 16) {
-    if (def.innerType) return compile(def.innerType, path, source, own, sources, depth + 1);
-    const part = (key: string, s: z.ZodType) => compile(s, key, source, own, sources, depth + 1);
-    if (def.shape) {
-      const keys = Object.entries(def.shape).map(([k, s]) => [k, part(path ? `${path}.${k}` : k, s)] as const);
-      return { source, path, kept: own, keys: new Map(keys) };
-    }
-    if (def.element) return { source, path, kept: own, each: part(`${path}[]`, def.element) };
-    if (def.valueType) return { source, path, kept: own, each: part(`${path}.*`, def.valueType) };
+  // A schema that holds itself, or one too deep to follow: a mark below would be lost without a word.
+  if (depth > DEEPEST) throw new Error(`a schema deeper than ${DEEPEST} levels, at ${path}`);
+  if (def.innerType) return compile(def.innerType, path, source, own, sources, depth + 1);
+  const part = (key: string, s: z.ZodType) => compile(s, key, source, own, sources, depth + 1);
+  if (def.shape) {
+    const keys = Object.entries(def.shape).map(([k, s]) => [k, part(path ? `${path}.${k}` : k, s)] as const);
+    return { source, path, kept: own, keys: new Map(keys) };
   }
+  if (def.element) return { source, path, kept: own, each: part(`${path}[]`, def.element) };
+  if (def.valueType) return { source, path, kept: own, each: part(`${path}.*`, def.valueType) };
   return { source, path, kept: own };
 }
 
@@ -133,7 +135,7 @@ export function shape(
       return { data, marked: OPEN + String.fromCharCode(FIRST_SOURCE + node.source) + data + CLOSE };
     }
     if (typeof v !== 'object' || v === null) return { data: v, marked: v };
-    if (depth > 32) return { data: null, marked: null };
+    if (depth > DEEPEST) return { data: null, marked: null };
     if (Array.isArray(v)) {
       const each = node.each ?? node;
       const data = new Array(v.length);
@@ -188,44 +190,50 @@ export const newNonce = (): string => crypto.randomUUID().slice(0, 8);
  * renderer may have clipped a string and lost one of its marks: then rather too much is fenced than too little.
  */
 export function fence(text: string, nonce: string, sources: readonly string[]): string {
-  const lines = text.split('\n');
-  const foreign = new Array<boolean>(lines.length).fill(false);
-  const named = lines.map(() => new Set<number>());
+  const rows = text.split('\n').map((line) => ({ line, foreign: false, from: new Set<number>() }));
   let inside = -1;
   let boundary = 0;
-  for (const [i, line] of lines.entries()) {
-    if (inside >= 0) foreign[i] = true;
-    if (inside >= 0) named[i]?.add(inside);
+  for (const [i, row] of rows.entries()) {
+    const { line } = row;
+    if (inside >= 0) {
+      row.foreign = true;
+      row.from.add(inside);
+    }
     for (let at = 0; at < line.length; at++) {
       const code = line.charCodeAt(at);
       if (code === 0xfdd0) {
         inside = Math.max(0, line.charCodeAt(at + 1) - FIRST_SOURCE || 0);
-        foreign[i] = true;
-        named[i]?.add(inside);
+        row.foreign = true;
+        row.from.add(inside);
         boundary = i + 1;
       } else if (code === 0xfdd1) {
-        if (inside < 0) foreign.fill(true, boundary, i + 1); // its beginning was cut away
-        foreign[i] = true;
+        if (inside < 0) for (const above of rows.slice(boundary, i)) above.foreign = true; // its beginning was cut away
+        row.foreign = true;
         inside = -1;
         boundary = i + 1;
       }
     }
   }
   const out: string[] = [];
-  for (let i = 0; i < lines.length; ) {
-    if (!foreign[i]) {
-      out.push(lines[i++] ?? '');
-      continue;
-    }
-    const from = new Set<number>();
-    const block: string[] = [];
-    for (; i < lines.length && foreign[i]; i++) {
-      for (const s of named[i] ?? []) from.add(s);
-      block.push(plain(lines[i] ?? ''));
-    }
+  let block: string[] = [];
+  const from = new Set<number>();
+  const close = () => {
+    if (block.length === 0) return;
     const names = [...from].map((s) => sources[s] ?? 'text').join(', ');
     out.push(`⟦untrusted ${nonce} ${names || 'text'}⟧`, ...block, `⟦/untrusted ${nonce}⟧`);
+    block = [];
+    from.clear();
+  };
+  for (const row of rows) {
+    if (row.foreign) {
+      for (const s of row.from) from.add(s);
+      block.push(plain(row.line));
+    } else {
+      close();
+      out.push(row.line);
+    }
   }
+  close();
   return out.join('\n');
 }
 

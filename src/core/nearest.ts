@@ -2,21 +2,22 @@
 
 /** Insertions, deletions, replacements and swaps of neighbours between two words. */
 function distance(a: string, b: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1];
-      let best = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + (same ? 0 : 1));
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        best = Math.min(best, (beforeLast[j - 2] ?? 0) + 1);
-      row.push(best);
+  const width = b.length + 1;
+  const cells = new Uint16Array((a.length + 1) * width);
+  // Every cell that is read was written before: i and j never leave the table.
+  const at = (i: number, j: number): number => cells[i * width + j] as number;
+  for (let i = 0; i <= a.length; i++)
+    for (let j = 0; j <= b.length; j++) {
+      let best = i + j;
+      if (i > 0 && j > 0) {
+        const same = a[i - 1] === b[j - 1];
+        best = Math.min(at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + (same ? 0 : 1));
+        if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+          best = Math.min(best, at(i - 2, j - 2) + 1);
+      }
+      cells[i * width + j] = best;
     }
-    beforeLast = last;
-    last = row;
-  }
-  return last[b.length] ?? 0;
+  return at(a.length, b.length);
 }
 
 /** Longer than any name of ours: such a word is not a slip, and measuring it would cost time. */

@@ -182,15 +182,19 @@ function argumentsOf(v: readonly unknown[]): readonly unknown[] {
   const program = v[0].slice(v[0].lastIndexOf('/') + 1);
   if (!COMMANDS.some((c) => c.programs.test(program)) || !v.every((w) => typeof w === 'string')) return v;
   // Blanks and quotes inside a word are hidden while the words are one line.
-  const line = (v as string[])
-    .map((w) => w.replace(/[\s"'|;]/g, (c) => String.fromCharCode(0xe000 + c.charCodeAt(0))))
-    .join(' ');
+  const hidden = (v as string[]).map((w) =>
+    w.replace(/[\s"'|;]/g, (c) => String.fromCharCode(0xe000 + (c.charCodeAt(0) & 0xff))),
+  );
+  const line = hidden.join(' ');
   const clean = commands(line);
   if (clean === line) return v;
-  const words = clean
+  // A mark holds no blank, so there are as many words as before. Only those that changed are spelt anew: hiding is not
+  // one to one for rare blanks and private characters.
+  return clean
     .split(' ')
-    .map((w) => w.replace(/[\ue000-\ue0ff]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0xe000)));
-  return words.length === v.length ? words : v;
+    .map((w, i) =>
+      w === hidden[i] ? v[i] : w.replace(/[\ue000-\ue0ff]/g, (c) => String.fromCharCode(c.charCodeAt(0) - 0xe000)),
+    );
 }
 
 const ANY_MARK = /⟦redacted:|⟦[^⟦⟧]{0,80}left out⟧/;

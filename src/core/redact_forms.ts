@@ -7,7 +7,11 @@ import { EXACT_MARK, harmless, MARK, random } from './redact_naming.ts';
 import { COMMANDS, PROGRAM, SHAPE, SHAPES, SPELLINGS } from './redact_shapes.ts';
 
 export function shapes(s: string): string {
-  return s.replace(SHAPE, (...m) => MARK(SHAPES.find((_, i) => m[i + 1] !== undefined)?.kind ?? 'secret'));
+  return s.replace(SHAPE, (...m) => {
+    let kind = 'secret';
+    for (const [i, shape] of SHAPES.entries()) if (m[i + 1] !== undefined) kind = shape.kind;
+    return MARK(kind);
+  });
 }
 
 const isMark = (word: string): boolean => EXACT_MARK.test(word) || EXACT_MARK.test(word.replace(/^["']|["']$/g, ''));
@@ -126,13 +130,12 @@ export function commands(s: string): string {
   for (let m = PROGRAM.exec(s); m; m = PROGRAM.exec(s)) {
     const program = m[0];
     const from = PROGRAM.lastIndex;
-    const row = COMMANDS.find((c) => c.programs.test(program));
-    if (!row) continue;
     // Beyond a pipe or line end another program's flags begin.
     let to = from;
     while (to < s.length && to - from < ARGUMENTS_MAX && !isEnd(s.charCodeAt(to))) to++;
     const args = s.slice(from, to);
-    const clean = args.replace(row.secret, behind('password'));
+    let clean = args;
+    for (const row of COMMANDS) if (row.programs.test(program)) clean = clean.replace(row.secret, behind('password'));
     PROGRAM.lastIndex = to;
     if (clean === args) continue;
     out += s.slice(done, from) + clean;

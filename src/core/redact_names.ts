@@ -175,7 +175,7 @@ function endOf(s: string, from: number, stop: string, most = s.length): number {
     const c = s.charCodeAt(to);
     if (c === 10) break;
     if (c !== stop.charCodeAt(0) || !s.startsWith(stop, to)) continue;
-    if (stop.length > 1 || stop === '<' || s[to - 1] !== '\\' || s[to - 2] === '\\' || to === from) break;
+    if (stop.length > 1 || stop === '<' || s[to - 1] !== '\\' || s[to - 2] === '\\') break;
   }
   return to;
 }

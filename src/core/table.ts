@@ -30,22 +30,27 @@ export function table(
   rows: readonly (readonly (string | number | null)[])[],
   view: View,
 ): string {
-  const cells = rows.map((row) => columns.map((c, i) => clipped(one(row[i]), c.max)));
-  const heads = columns.map((c) => c.head);
-  const widths = columns.map((_, i) => Math.max(width(heads[i] ?? ''), ...cells.map((row) => width(row[i] ?? ''))));
-  const last = columns.length - 1;
-  const room = Math.max(10, view.width - widths.slice(0, last).reduce((sum, w) => sum + w + 2, 0));
-  const line = (row: readonly string[]) =>
-    columns
-      .map((c, i) => {
-        const text = row[i] ?? '';
-        if (i === last && c.align !== 'right') return clipped(text, room);
-        const pad = ' '.repeat(Math.max(0, (widths[i] ?? 0) - width(text)));
-        return c.align === 'right' ? pad + text : text + pad;
+  const laid = columns.map((c, i) => ({ ...c, width: width(c.head), last: i === columns.length - 1 }));
+  const heads = laid.map((column) => ({ text: column.head, wide: column.width, column }));
+  const lines = rows.map((row) =>
+    laid.map((column, i) => {
+      const text = clipped(one(row[i]), column.max);
+      const wide = width(text);
+      column.width = Math.max(column.width, wide);
+      return { text, wide, column };
+    }),
+  );
+  const room = Math.max(10, view.width - laid.reduce((sum, c) => sum + (c.last ? 0 : c.width + 2), 0));
+  const said = (cells: typeof heads) =>
+    cells
+      .map(({ text, wide, column }) => {
+        if (column.last && column.align !== 'right') return clipped(text, room);
+        const pad = ' '.repeat(column.width - wide);
+        return column.align === 'right' ? pad + text : text + pad;
       })
       .join('  ')
       .trimEnd();
-  return [view.paint('dim', line(heads)), ...cells.map(line)].join('\n');
+  return [view.paint('dim', said(heads)), ...lines.map(said)].join('\n');
 }
 
 /** A cell is one line, whatever it was; unknown is "-". */

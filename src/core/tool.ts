@@ -105,8 +105,7 @@ export interface ChangeTool<I extends z.ZodObject> extends Omit<Common<I, z.ZodO
   undo: Undo<z.output<I>>;
 }
 
-/** A tool whose types were checked at its definition and then forgotten, so that one catalog can hold them all. */
-export interface Tool {
+interface AnyTool {
   name: string;
   title: string;
   description: string;
@@ -123,14 +122,24 @@ export interface Tool {
   cut?: { lists: string[]; show?(input: unknown): number };
   text(output: never, view: View): string;
   risk: Risk | { least: Risk; worst: Risk; of(input: unknown): Risk };
-  /** Reads have a handler; changes have these three. Never both. */
-  handler?(input: unknown, ctx: ToolContext): Promise<Record<string, unknown>>;
-  change?: {
+}
+
+export interface CatalogRead extends AnyTool {
+  handler(input: unknown, ctx: ToolContext): Promise<Record<string, unknown>>;
+  change?: undefined;
+}
+
+export interface CatalogChange extends AnyTool {
+  handler?: undefined;
+  change: {
     preview(input: unknown, ctx: ToolContext): Promise<Preview>;
     apply(input: unknown, ctx: ChangeContext): Promise<Changed>;
     undo: Undo<unknown>;
   };
 }
+
+/** A tool whose types were checked at its definition and then forgotten, so that one catalog can hold them all. */
+export type Tool = CatalogRead | CatalogChange;
 
 /** All that a call with these (valid) arguments needs. */
 export function scopesOfCall(tool: Pick<Tool, 'scopes'>, input: unknown): Scope[] {

@@ -40,6 +40,13 @@ export function deadline(caller: AbortSignal, timeoutMs: number, clock: Clock): 
   };
 }
 
+/** Nothing, for so long; rejects when the signal fires first. */
+export function pause(ms: number, signal: AbortSignal, clock: Clock): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const cancel = clock.after(ms, resolve);
+  return raced(promise, signal).finally(cancel);
+}
+
 /** Settles with the work or with the abort, whichever is first: a handler deaf to its signal still times out. */
 export function raced<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

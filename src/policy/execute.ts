@@ -6,10 +6,10 @@
 import type { Call, Principal, Progress, ToolContext } from '../core/call.ts';
 import { OpsError, toOpsError } from '../core/errors.ts';
 import type { ChangeAnswer } from '../core/schema.ts';
-import { type Risk, readsOnly, type Scope } from '../core/scopes.ts';
-import type { Changed, Preview, Target, Tool } from '../core/tool.ts';
+import type { Risk, Scope } from '../core/scopes.ts';
+import type { CatalogChange, CatalogRead, Changed, Preview, Target, Tool } from '../core/tool.ts';
 import type { Coalescer } from './coalesce.ts';
-import { type Deadline, deadline, raced } from './deadline.ts';
+import { type Deadline, deadline, pause, raced } from './deadline.ts';
 import type { Policy, ResultsFor } from './ports.ts';
 
 const STANDARD_TIMEOUT_MS = 10_000;
@@ -37,21 +37,30 @@ export interface Engine {
 /** `raw` for the shaping; or the work goes on and this is its handle. */
 export type Executed = { raw: Record<string, unknown>; status: 'done' | 'pending' } | { running: string };
 
-/** Step 6: what a change would do, and whether it may. Null for reads. */
+/** What may run now: a read, or a change with what was said of it and who let it through. */
+export type Approved = { read: CatalogRead } | Granted;
+interface Granted {
+  change: CatalogChange['change'];
+  preview: Preview;
+  by: string;
+}
+
+/** Step 6: what a change would do, and whether it may. Reads are let through as they are. */
 export async function approve(
   job: Job,
   d: Deadline,
   e: Engine,
   p: Policy,
-): Promise<{ answer: ChangeAnswer; status: 'done' | 'pending' } | { preview: Preview; by: string } | null> {
-  const change = job.tool.change;
-  if (!change) return null;
+): Promise<{ answer: ChangeAnswer; status: 'done' | 'pending' } | Approved> {
+  const { tool } = job;
+  if (!tool.change) return { read: tool };
+  const { change } = tool;
   const preview = await raced(change.preview(job.input, context(job, d.signal, e, p)), d.signal);
   if ((job.input as { dry_run?: boolean }).dry_run)
     return { status: 'done', answer: { state: 'dry_run', ...shown(preview) } };
   const verdict = p.approvals.decide({
     principal: job.who.id,
-    tool: job.tool.name,
+    tool: tool.name,
     risk: job.risk,
     targets: job.targets,
     input: job.canonical,
@@ -63,13 +72,13 @@ export async function approve(
       status: 'pending',
       answer: { state: 'pending', ...shown(preview), handle: verdict.handle, next: verdict.next },
     };
-  return { preview, by: verdict.by };
+  return { change, preview, by: verdict.by };
 }
 
 /** Step 7. `finish` shapes and keeps the answer of work that ends after its caller was told `running`. */
 export async function execute(
   job: Job,
-  approved: { preview: Preview; by: string } | null,
+  approved: Approved,
   d: Deadline,
   e: Engine,
   p: Policy,
@@ -78,7 +87,9 @@ export async function execute(
 ): Promise<Executed> {
   let progress: (p: Progress) => void = (x) => job.call.progress?.(x);
   const report = (x: Progress) => progress(x);
-  const work = (approved ? runChange(job, approved, d, e, p, report) : runRead(job, d, e, p, report)).finally(onEnd);
+  const run =
+    'read' in approved ? runRead(job, approved.read, d, e, p, report) : runChange(job, approved, d, e, p, report);
+  const work = run.finally(onEnd);
   // A change that outlives its deadline still ends some time, and the audit says how.
   work
     .then(
@@ -133,17 +144,22 @@ export async function execute(
 }
 
 /** Equal reads share one run; one more try where the other side was only busy. A change gets neither. */
-function runRead(job: Job, d: Deadline, e: Engine, p: Policy, report: (x: Progress) => void) {
-  const { tool, who, call } = job;
-  const once = (signal: AbortSignal) =>
-    tool.handler?.(job.input, context(job, signal, e, p, report)) ??
-    Promise.reject(new Error(`${tool.name} has no handler`));
+function runRead(
+  job: Job,
+  tool: CatalogRead,
+  d: Deadline,
+  e: Engine,
+  p: Policy,
+  report: (x: Progress) => void,
+): Promise<Record<string, unknown>> {
+  const { who, call } = job;
+  const once = (signal: AbortSignal) => tool.handler(job.input, context(job, signal, e, p, report));
   const twice = async (signal: AbortSignal) => {
     try {
       return await once(signal);
     } catch (thrown) {
       if (!worthARetry(thrown) || signal.aborted) throw thrown;
-      await pause(RETRY_AFTER_MS, signal, p);
+      await pause(RETRY_AFTER_MS, signal, p.clock);
       return once(signal);
     }
   };
@@ -167,15 +183,14 @@ function rightsOf(scopes: ReadonlySet<Scope>): string {
 
 async function runChange(
   job: Job,
-  approved: { preview: Preview; by: string },
+  approved: Granted,
   d: Deadline,
   e: Engine,
   p: Policy,
   report: (x: Progress) => void,
 ): Promise<Record<string, unknown>> {
   const { tool, targets, who, call } = job;
-  const change = tool.change;
-  if (!change) throw new Error(`${tool.name} is no change`);
+  const { change } = approved;
   const locks: Disposable[] = [];
   try {
     for (const key of targets.map((t) => `${t.kind}:${t.name}`).sort()) {
@@ -216,15 +231,19 @@ async function runChange(
       },
     });
     e.coalescer.forget();
-    return { ...changeAnswer(changed), ...receipt(job, changed, p) };
+    return { ...changeAnswer(changed), ...receipt(job, change.undo, changed, p) };
   } finally {
     for (const lock of locks) lock[Symbol.dispose]();
   }
 }
 
-function receipt(job: Job, changed: Changed, p: Policy): { receipt?: string; next?: string } {
-  const undo = job.tool.change?.undo;
-  if (undo?.kind !== 'revert') return { next: `It cannot be undone here: ${undo?.why ?? 'unknown'}` };
+function receipt(
+  job: Job,
+  undo: CatalogChange['change']['undo'],
+  changed: Changed,
+  p: Policy,
+): { receipt?: string; next?: string } {
+  if (undo.kind !== 'revert') return { next: `It cannot be undone here: ${undo.why}` };
   if (!changed.revert) return {};
   const { before = null, after = null, summary, revert } = changed;
   const { tool, who, scopes, targets, input } = job;
@@ -283,12 +302,6 @@ function worthARetry(thrown: unknown): boolean {
   return errno === 'ECONNRESET' || errno === 'EAGAIN' || errno === 'HTTP_503';
 }
 
-function pause(ms: number, signal: AbortSignal, p: Policy): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const cancel = p.clock.after(ms, resolve);
-  return raced(promise, signal).finally(cancel);
-}
-
 async function soonest<T>(work: Promise<T>, ms: number, p: Policy): Promise<T | 'still running'> {
   const { promise, resolve } = Promise.withResolvers<'still running'>();
   const cancel = p.clock.after(ms, () => resolve('still running'));
@@ -297,14 +310,11 @@ async function soonest<T>(work: Promise<T>, ms: number, p: Policy): Promise<T | 
 
 /** The one who cancels may sit in another process: the wish lies in the store. A committed change is not stopped. */
 function watchCancel(handle: string, d: Deadline, p: Policy): () => void {
-  let cancel = () => {};
   const look = () => {
     if (p.work.cancelRequested(handle) && !d.committed())
       d.abort(new DOMException('Cancelled on request.', 'AbortError'));
     else cancel = p.clock.after(CANCEL_POLL_MS, look);
   };
-  cancel = p.clock.after(CANCEL_POLL_MS, look);
+  let cancel = p.clock.after(CANCEL_POLL_MS, look);
   return () => cancel();
 }
-
-export const isChange = (risk: Risk): boolean => !readsOnly(risk);

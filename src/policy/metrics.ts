@@ -26,7 +26,7 @@ export function createMetrics(): Metrics & { read(): CallStats[] } {
       s.totalMs += ms;
       const at = BUCKETS_MS.findIndex((bound) => ms <= bound);
       const i = at < 0 ? BUCKETS_MS.length : at;
-      s.buckets[i] = (s.buckets[i] ?? 0) + 1;
+      s.buckets[i] = (s.buckets[i] as number) + 1; // as many as bounds, and one more
     },
     read: () => [...stats.values()],
   };

@@ -82,8 +82,8 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
 
       // 6. approve: the preview is what the approver sees and what the approval binds
       const approved = await approve(job, d, e, p);
-      if (approved && 'answer' in approved) return { status: approved.status, ...leave(job, approved.answer) };
-      if (approved) {
+      if ('answer' in approved) return { status: approved.status, ...leave(job, approved.answer) };
+      if ('by' in approved) {
         facts.approval = approved.by;
         const changeWaitMs = p.rate.takeChange(who.id);
         if (changeWaitMs !== null) throw tooMany(changeWaitMs);

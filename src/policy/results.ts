@@ -6,6 +6,7 @@ import type { KeptResult, Principal, Results } from '../core/call.ts';
 import { holds, type Scope } from '../core/scopes.ts';
 import type { KeptRow } from '../store/kept.ts';
 import type { WorkRow } from '../store/work.ts';
+import { pause } from './deadline.ts';
 import type { Clock } from './ports.ts';
 
 /** How often a wait looks: the work may run in another process, so there is nothing to be told by. */
@@ -45,12 +46,7 @@ export function resultsFor(store: ResultStore, clock: Clock): (principal: Princi
         for (;;) {
           const now = get(handle);
           if (now?.state !== 'running' || clock.elapsed() >= until) return now;
-          signal.throwIfAborted();
-          const { promise, resolve } = Promise.withResolvers<void>();
-          const cancel = clock.after(POLL_MS, resolve);
-          signal.addEventListener('abort', () => resolve(), { once: true });
-          await promise;
-          cancel();
+          await pause(POLL_MS, signal, clock);
         }
       },
     };

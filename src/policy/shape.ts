@@ -48,36 +48,37 @@ export function answer(
 ): Answer {
   const view = call.view ?? modelView(p.clock.now());
   const max = Math.min(tool.limits?.maxBytes ?? STANDARD_BYTES, HARD_BYTES);
-  const lists = (tool.cut?.lists ?? []).filter((l) => Array.isArray(whole.data[l]));
-  const full = new Map(lists.map((l) => [l, (whole.data[l] as unknown[]).length]));
   const asked = tool.cut?.show?.(input) ?? Number.POSITIVE_INFINITY;
-  const keepTo = new Map(lists.map((l) => [l, Math.min(full.get(l) ?? 0, asked)]));
+  const lists = (tool.cut?.lists ?? []).flatMap((name) => {
+    const list = whole.data[name];
+    return Array.isArray(list) ? [{ name, total: list.length, shown: Math.min(list.length, asked) }] : [];
+  });
   let handle: string | null | undefined;
 
   for (;;) {
-    const cutLists = lists.filter((l) => (keepTo.get(l) ?? 0) < (full.get(l) ?? 0));
+    const cutLists = lists.filter((l) => l.shown < l.total);
     let { data, marked } = whole;
     let more: More | undefined;
     if (cutLists.length > 0) {
-      if (handle === undefined) handle = keep([...cutLists]);
-      const total = sum(cutLists.map((l) => full.get(l) ?? 0));
-      const shown = sum(cutLists.map((l) => keepTo.get(l) ?? 0));
-      more = { handle, shown, total, hint: hint(handle, cutLists) };
-      data = { ...shorten(data, keepTo), more };
-      marked = { ...shorten(marked, keepTo), more };
+      const names = cutLists.map((l) => l.name);
+      if (handle === undefined) handle = keep(names);
+      const total = sum(cutLists.map((l) => l.total));
+      const shown = sum(cutLists.map((l) => l.shown));
+      more = { handle, shown, total, hint: hint(handle, names) };
+      data = { ...shorten(data, lists), more };
+      marked = { ...shorten(marked, lists), more };
     }
     const text = render(tool, marked, view, more, call.view !== undefined);
     const bytes = Buffer.byteLength(JSON.stringify(data)) + Buffer.byteLength(text);
     if (bytes <= max) return { data, text, foreignPaths: whole.paths };
     // A person's terminal has no context window to protect: only the hard cap holds there.
     if (call.view !== undefined && bytes <= HARD_BYTES) return { data, text, foreignPaths: whole.paths };
-    const next = lists.find((l) => (keepTo.get(l) ?? 0) > 0);
+    const next = lists.find((l) => l.shown > 0);
     if (!next)
       throw new OpsError('limit', `The answer is ${bytes} bytes, and ${max} is the most.`, {
         hint: 'Ask for less: a filter, a smaller limit or fewer groups.',
       });
-    const n = keepTo.get(next) ?? 0;
-    keepTo.set(next, Math.min(Math.floor((n * max * 0.95) / bytes), n - 1));
+    next.shown = Math.min(Math.floor((next.shown * max * 0.95) / bytes), next.shown - 1);
   }
 }
 
@@ -88,9 +89,9 @@ function render(tool: Tool, marked: Data, view: View, more: More | undefined, pe
   return person ? plain(text) : fence(text, newNonce(), foreignOf(tool).sources);
 }
 
-function shorten(data: Data, keepTo: ReadonlyMap<string, number>): Data {
+function shorten(data: Data, lists: readonly { name: string; shown: number }[]): Data {
   const out = { ...data };
-  for (const [list, n] of keepTo) out[list] = (out[list] as unknown[]).slice(0, n);
+  for (const { name, shown } of lists) out[name] = (out[name] as unknown[]).slice(0, shown);
   return out;
 }
 

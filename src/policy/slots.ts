@@ -2,23 +2,23 @@
 import type { Slots } from './ports.ts';
 
 export function createSlots(o: { inAll: number; perPrincipal: number }): Slots {
-  const held = new Map<string, number>();
+  const held = new Map<string, { calls: number }>();
   let all = 0;
   return {
     enter(principal) {
-      const mine = held.get(principal) ?? 0;
-      if (all >= o.inAll || mine >= o.perPrincipal) return null;
+      const mine = held.get(principal) ?? { calls: 0 };
+      if (all >= o.inAll || mine.calls >= o.perPrincipal) return null;
       all++;
-      held.set(principal, mine + 1);
+      mine.calls++;
+      held.set(principal, mine);
       let open = true;
       return {
         [Symbol.dispose]() {
           if (!open) return;
           open = false;
           all--;
-          const now = (held.get(principal) ?? 1) - 1;
-          if (now > 0) held.set(principal, now);
-          else held.delete(principal);
+          mine.calls--;
+          if (mine.calls === 0) held.delete(principal);
         },
       };
     },
