@@ -2,11 +2,12 @@
 import type { Catalog } from '../core/tool.ts';
 import { processList } from './process_list.ts';
 import { resultQuery } from './result_query.ts';
+import { systemHardware } from './system_hardware.ts';
 import { systemMetrics } from './system_metrics.ts';
 import { systemOverview } from './system_overview.ts';
 
 export const catalog: Catalog = {
-  tools: [systemOverview, systemMetrics, processList, resultQuery],
+  tools: [systemOverview, systemMetrics, processList, systemHardware, resultQuery],
   resources: [
     {
       uri: 'deckhand://system/overview',
