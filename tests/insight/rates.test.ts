@@ -59,6 +59,21 @@ describe('rates between two snapshots', () => {
     expect(cpu).toMatchObject({ cpus: 0.5, usedPercent: 80, throttledPercent: 25, limitCpus: 0.5 });
   });
 
+  it('takes being held back as a share of periods, since the time adds up over processors', () => {
+    const at = (all: number, throttled: number, throttledMs: number) => ({
+      limitCpus: 2,
+      cgroupUsedMs: 0,
+      throttledMs,
+      periods: { all, throttled },
+    });
+    const share = (x: ReturnType<typeof at>, y: ReturnType<typeof at>) =>
+      ratesBetween(withCpu(fakeSnapshot(0), x), withCpu(fakeSnapshot(1), y), container).cpu.value?.throttledPercent;
+    // Four processors that stood still for a quarter of a second each: not the whole second.
+    expect(share(at(100, 10, 0), at(110, 12, 1000))).toBe(20);
+    expect(share(at(100, 10, 0), at(100, 10, 0)), 'nothing ran').toBe(0);
+    expect(share(at(100, 10, 0), at(5, 1, 0)), 'counted anew').toBeNull();
+  });
+
   it('keeps the cgroup figure when the modes cannot be told', () => {
     const total: CpuTimes = { ...(fakeSnapshot(0).cpu.value as Cpu).total, user: 0 };
     const cpu = ratesBetween(
