@@ -67,6 +67,11 @@ test('there is a house to look at', () => {
   expect(files.length).toBeGreaterThan(20);
 });
 
+test('the product serves through its door: only tests may stand another server behind the HTTP face', () => {
+  for (const file of files.filter((f) => f !== 'src/edge/http.ts'))
+    expect(code(read(file)), `${file}: call createHttp`).not.toMatch(/import[^;]*\bmount\b[^;]*\/http\.ts/);
+});
+
 describe.each(files)('%s', (file) => {
   const text = read(file);
   const room = roomOf(file);
