@@ -166,6 +166,7 @@ export const systemHardware = defineRead({
     const gap = gaps();
     const of = <T>(what: string, r: Reading<T> | undefined): T | undefined => (r && gap.of(what, r)) ?? undefined;
 
+    const board = of('system', found.board);
     const cpu = of('processor', found.cpu);
     const more = of("the processor's socket and vendor", found.cpuMore);
     const memory = of('memory modules', found.memory);
@@ -178,7 +179,7 @@ export const systemHardware = defineRead({
       gap.list.push({ what: `names and sizes of ${unread} guests`, why: 'only root and www-data may read them' });
 
     const answer: z.input<typeof HardwareAnswer> = {
-      system: of('system', found.board),
+      system: board,
       cpu: cpu && {
         ...cpu,
         vendor: more?.vendor ?? null,

@@ -130,4 +130,23 @@ export function hostContract(name: string, make: () => Host): void {
       ).toBe(true);
     expect(new Set(health.blind.map((b) => b.what)).size).toBe(health.blind.length);
   });
+
+  test(`${name}: an inventory is sound, and has what was asked for and nothing else`, async () => {
+    const found = await make().hardware.inventory([
+      'board',
+      'cpu',
+      'memory',
+      'disks',
+      'raid',
+      'zfs',
+      'gpus',
+      'networks',
+    ]);
+    expectSound(found);
+    expect(Object.keys(found)).toHaveLength(8);
+    const { value: cpu } = found.cpu;
+    expect(cpu?.cores ?? 0).toBeLessThanOrEqual(cpu?.threads ?? 0);
+    for (const list of [found.disks, found.networks])
+      expect(new Set(list.value?.map((d) => d.name)).size).toBe(list.value?.length ?? 0);
+  });
 }
