@@ -6,12 +6,20 @@
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { door } from './bench/door.ts';
+import { host } from './bench/host.ts';
 import { http } from './bench/http.ts';
 import type { Budget, Row } from './bench/measure.ts';
+import { memory } from './bench/memory.ts';
+import { start } from './bench/start.ts';
+import { tokens } from './bench/tokens.ts';
 
 const PARTS: Record<string, { about: string; run(o: { long: boolean }): Promise<Row[]> }> = {
+  start: { about: 'cold start over stdio', run: start },
+  memory: { about: 'memory and idle processor time (60 s of load and a minute after it with --long)', run: memory },
   door: { about: 'the nine steps of the door', run: door },
   http: { about: 'one small call over HTTP at 1, 16 and 100 clients', run: http },
+  host: { about: 'a snapshot and the list of processes', run: host },
+  tokens: { about: 'what lists and answers cost a model', run: tokens },
 };
 
 function asked({ times, atLeast, over, most, aim }: Budget, unit: string): string {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Job, Load } from './load.ts';
 import { cpuMs, interleaved, median, type Row, row } from './measure.ts';
-import { type Product, startProduct } from './product.ts';
+import { FLAGS, type Product, startProduct } from './product.ts';
 
 const TOOL = 'system_metrics';
 const ARGUMENTS = { groups: ['kernel'] };
@@ -17,8 +17,6 @@ const ROUND_MS = 1_200;
 const CLIENTS = [1, 16, 100];
 /** Calls a second that every one of them can do. */
 const PACE = 1_000;
-/** What the unit and the image start Node with; the references get the same. */
-export const FLAGS = ['--max-semi-space-size=2'];
 
 export async function http(): Promise<Row[]> {
   await using product = await startProduct(FLAGS);
@@ -98,7 +96,7 @@ interface Subject {
   request: string;
 }
 
-const job = ({ at, request }: Subject) => ({
+export const job = ({ at, request }: Subject) => ({
   port: at.port,
   request,
   marker: '"structuredContent":{',

@@ -7,6 +7,9 @@ import { fileURLToPath } from 'node:url';
 
 export const launcher = fileURLToPath(new URL('../../bin/deckhand.mjs', import.meta.url));
 
+/** What the unit and the image start Node with; the references get the same. */
+export const FLAGS = ['--max-semi-space-size=2'];
+
 export interface Place extends Disposable {
   dir: string;
   env: Record<string, string>;
