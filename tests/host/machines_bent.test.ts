@@ -38,6 +38,14 @@ describe('machines like these, changed a little', () => {
     expect(m.host.system.snapshot().disks.value?.map((d) => d.name)).toEqual(['mmcblk0', 'sda', 'nbd1']);
   });
 
+  test('little memory on a node without ZFS is a shortage', async () => {
+    using m = await machine('proxmox-node', {
+      prepare: (folder) => rmSync(join(folder, 'proc/spl'), { recursive: true }),
+    });
+    m.later();
+    expect((await overview(m)).findings.map((f) => f.id)).toContain('memory_tight');
+  });
+
   test('a node without PSI is told its own way to turn it on, other machines theirs', async () => {
     const mend = async (prepare: (folder: string) => void, kind = 'proxmox-node') => {
       using m = await machine(kind, { prepare });
