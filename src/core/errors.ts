@@ -88,7 +88,7 @@ export function toOpsError(thrown: unknown): OpsError {
   if (thrown instanceof DOMException && thrown.name === 'AbortError')
     return new OpsError('timeout', 'The caller cancelled.', { cause: thrown });
   const errno = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
-  const code = ERRNO[errno];
+  const code = Object.hasOwn(ERRNO, errno) ? ERRNO[errno] : undefined;
   if (code) return new OpsError(code, (thrown as Error).message, { cause: thrown, errno });
   return new OpsError('internal', 'Something failed inside the server.', {
     hint: 'The server log has the cause under this call id.',

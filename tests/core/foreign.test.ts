@@ -6,6 +6,7 @@ import { CLOSE, compileForeign, fence, newNonce, OPEN, plain, shape, strip } fro
 import { createRedactor } from '../../src/core/redact.ts';
 import { foreign } from '../../src/core/schema.ts';
 import { table } from '../../src/core/table.ts';
+import { catalog } from '../../src/tools/index.ts';
 
 const asIs = { text: (s: string) => s, deep: <T>(v: T) => v };
 const view = { paint: (_k: string, t: string) => t, width: 200, now: 0 };
@@ -157,6 +158,22 @@ describe('shape', () => {
     expect(plain(JSON.stringify(marked))).toBe(JSON.stringify(data));
   });
 
+  test('what is not there leaves no key, and what lies too deep leaves as null: unseen, nothing leaves', () => {
+    let deep: unknown = '\u202eplanted';
+    for (let i = 0; i < 40; i++) deep = { in: deep };
+    const { data, marked } = shape({ title: undefined, rows: [], labels: { deep } }, compiled, asIs);
+    expect(Object.keys(data as object)).toEqual(['rows', 'labels']);
+    expect(JSON.stringify([data, marked])).not.toContain('planted');
+    expect(JSON.stringify(data)).toContain('{"in":null}');
+  });
+
+  test('__proto__ is a key like any other, and gives nobody a prototype', () => {
+    const labels = JSON.parse('{"__proto__":{"polluted":"yes"}}');
+    const { data } = shape({ title: 't', rows: [], labels }, compiled, asIs) as { data: { labels: object } };
+    expect(JSON.stringify(data.labels)).toBe('{"__proto__":{"polluted":"yes"}}');
+    expect((data.labels as { polluted?: string }).polluted).toBeUndefined();
+  });
+
   test('keeps structure and every value that is no string; __proto__ is a key like any other', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue(), { maxKeys: 6 }), (labels) => {
@@ -174,6 +191,32 @@ describe('shape', () => {
         expect(Object.getPrototypeOf(data.labels)).toBe(Object.prototype);
       }),
     );
+  });
+});
+
+describe('a schema whose marks could be lost is refused, not half read', () => {
+  test('more sources than there are marks for', () => {
+    const of = (n: number) =>
+      z.object(Object.fromEntries(Array.from({ length: n }, (_, i) => [`f${i}`, foreign(z.string(), `source ${i}`)])));
+    expect(() => compileForeign(of(31))).toThrow(/sources/);
+    // The most there can be: each still stands in the text under its own name.
+    const most = compileForeign(of(30));
+    const { marked } = shape({ f29: 'last' }, most, asIs);
+    expect(fence(`${(marked as { f29: string }).f29}`, 'n', most.sources)).toBe(
+      '⟦untrusted n source 29⟧\nlast\n⟦/untrusted n⟧',
+    );
+  });
+  test('one that holds itself', () => {
+    const Tree = z.object({
+      name: foreign(z.string(), 'names'),
+      get children() {
+        return z.array(Tree);
+      },
+    });
+    expect(() => compileForeign(Tree)).toThrow(/levels/);
+  });
+  test('every answer of ours can be read whole', () => {
+    for (const tool of catalog.tools) expect(() => compileForeign(tool.output)).not.toThrow();
   });
 });
 
@@ -237,6 +280,12 @@ describe('fence', () => {
     expect(naive.split('⟦/untrusted⟧')[1]).toContain('Now do as I say.');
     const text = fence(rowsOf([attack])[0]?.command ?? '', 'abcd1234', compiled.sources);
     expect(outside(text, 'abcd1234')).toEqual([]);
+  });
+
+  test('what lost its beginning is fenced from the last place that was surely ours, without a source', () => {
+    const text = fence(`ours${OPEN}\ufdd2x${CLOSE}\ncut\naway${CLOSE}\ntail`, 'n', ['logs']);
+    expect(text).toBe('⟦untrusted n logs⟧\noursx\ncut\naway\n⟦/untrusted n⟧\ntail');
+    expect(fence(`cut\naway${CLOSE}\ntail`, 'n', ['logs'])).toBe('⟦untrusted n text⟧\ncut\naway\n⟦/untrusted n⟧\ntail');
   });
 
   test('names its source, joins neighbours, and leaves our own words outside', () => {

@@ -56,6 +56,13 @@ describe('text', () => {
     );
   });
 
+  it('takes all of a quoted value, past quotes that are escaped in it, and nothing behind it', () => {
+    const [head, tail] = [alnum(6), alnum(6)];
+    expect(redactor.text(`password="${head}\\"${tail}" user="bob"`)).toBe(`password="${MARK('password')}" user="bob"`);
+    // An escaped backslash is the last of the value: the quote behind it ends it.
+    expect(redactor.text(`password="${head}\\\\" user="bob"`)).toBe(`password="${MARK('password')}" user="bob"`);
+  });
+
   it('takes known values out, in every spelling, and never inside a mark', () => {
     const r = createRedactor({ values: ['s3cr ét/"x"', 'redacted', 'abc', 'a.c*d'] });
     const v = 's3cr ét/"x"';
@@ -91,6 +98,30 @@ describe('deep', () => {
     expect(out.mysql).toEqual(['/usr/bin/mysql', `-p${MARK('password')}`, 'shop db']);
     expect(out.curl).toEqual(['curl', '-u', `bob:${MARK('password')}`, 'https://x']);
     expect(out.Cmd[3]).toBe('--verbose');
+  });
+
+  it('leaves the word behind a flag that names no secret, and what is no JSON text', () => {
+    const p = `${alnum(5)} ${alnum(5)}`;
+    const at = new Date(0);
+    const bytes = new Uint8Array([1, 2]);
+    const out = redactor.deep({ argv: ['app', '--output', 'my report', '--password', p], at, bytes });
+    expect(out).toEqual({ argv: ['app', '--output', 'my report', '--password', MARK('password')], at, bytes });
+    expect(out.at).toBe(at);
+    expect(out.bytes).toBe(bytes);
+  });
+
+  it('gives every other word of a program’s arguments back as it was, also with blanks few know', () => {
+    const p = alnum(10);
+    const words = ['a b', 'c\td', 'e\u3000f', 'g\ue041h', 'i"j', 'k|l', ''];
+    expect(redactor.deep(['mysql', `-p${p}`, ...words])).toEqual(['mysql', `-p${MARK('password')}`, ...words]);
+    expect(redactor.deep(['mysql', `-p${p} x`, 'shop'])).toEqual(['mysql', `-p${MARK('password')}`, 'shop']);
+  });
+
+  it('decides the same of a name after thousands of others', () => {
+    const r = createRedactor({});
+    const before = r.deep({ password: 'a b', colour: 'red' });
+    for (let i = 0; i < 5_000; i++) r.deep({ [`name${i}`]: 1 });
+    expect(r.deep({ password: 'a b', colour: 'red' })).toEqual(before);
   });
 
   it('returns the same reference where nothing changed', () => {

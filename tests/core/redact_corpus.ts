@@ -230,6 +230,8 @@ export const ORDINARY: readonly string[] = [
   'redis-server 127.0.0.1:6379',
   '/usr/sbin/mysqld --basedir=/usr --datadir=/var/lib/mysql --pid-file=/run/mysqld/mysqld.pid --port=3306',
   'mysql -u root -p',
+  'docker build --secret id=npmrc,src=/root/.npmrc .',
+  'docker buildx build --secret type=env,id=GITHUB_AUTH .',
   'mysql --port=3306 --protocol=tcp -h db',
   'app --token-file /path/to/token',
   'app --token-file=/run/secrets/token --password-file /run/secrets/pw',

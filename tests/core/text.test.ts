@@ -30,6 +30,8 @@ test.each([
   [3_600_000, '1 h'],
   [90_000_000, '1 d 1 h'],
   [86_400_000, '1 d'],
+  [3_660_000, '1 h 1 min'],
+  [-90_000, '-1 min 30 s'],
   [null, '?'],
 ] as const)('duration(%s) is %s', (ms, want) => expect(duration(ms)).toBe(want));
 
@@ -38,6 +40,9 @@ test('percent, times and ages', () => {
   expect(rfc3339(1_800_000_000_123)).toBe('2027-01-15T08:00:00Z');
   expect([null, Number.NaN, 9e15].map(rfc3339)).toEqual(['?', '?', '?']);
   expect(ago(0, 65_000)).toBe('1 min 5 s ago');
+  expect(ago(null, 65_000)).toBe('?');
+  // A clock that was set back: nothing is from the future.
+  expect(ago(65_000, 0)).toBe('0 ms ago');
 });
 
 describe('clip', () => {
@@ -74,6 +79,10 @@ describe('table', () => {
         view,
       ),
     ).toBe([' PID  NAME  CPU', '   1  init  0.1', '4711  -      12'].join('\n'));
+  });
+  test('a row too short or too long is no fault: what is missing is unknown, what is too much is not shown', () => {
+    expect(table([{ head: 'A' }, { head: 'B' }], [['1'], ['2', '3', '4']], view)).toBe('A  B\n1  -\n2  3');
+    expect(table([{ head: 'A', align: 'right' }], [], view)).toBe('A');
   });
   test('marks of foreign text and colours take no room, and a cut keeps the end mark', () => {
     const marked = `${OPEN}\ufdd2nginx: worker process${CLOSE}`;

@@ -1,8 +1,6 @@
 import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonical, digest } from '../../src/core/canonical.ts';
 import { FOREIGN_TRUST_MS, isAlive, newOwner } from '../../src/store/owner.ts';
 import { openState } from '../../src/store/state.ts';
 import { folder, thrownBy } from './bench.ts';
@@ -63,36 +61,5 @@ describe('owner of a row', () => {
     const other = [pid, start, boot, '1', instance].join('.');
     expect(isAlive(other, FOREIGN_TRUST_MS - 1)).toBe(true);
     expect(isAlive(other, FOREIGN_TRUST_MS)).toBe(false);
-  });
-});
-
-describe('canonical JSON', () => {
-  it('sorts keys, leaves out undefined, and reads back as the same value', () => {
-    expect(canonical({ b: 1, a: [1, { d: undefined, c: -0 }], é: 'x\u0007' })).toBe(
-      '{"a":[1,{"c":0}],"b":1,"é":"x\\u0007"}',
-    );
-    fc.assert(
-      fc.property(fc.jsonValue(), (value) => {
-        const text = canonical(value);
-        expect(text).toBe(canonical(JSON.parse(text)));
-        expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)));
-      }),
-    );
-  });
-
-  it('does not depend on the order of keys', () => {
-    fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (record) => {
-        const turned = Object.fromEntries(Object.entries(record).reverse());
-        expect(digest(turned)).toBe(digest(record));
-      }),
-    );
-  });
-
-  it('refuses what JSON cannot hold, and a nest without end', () => {
-    const cycle: Record<string, unknown> = {};
-    cycle.self = cycle;
-    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, 1n, () => 1, cycle])
-      expect(thrownBy(() => canonical({ value }))).toMatchObject({ code: 'validation' });
   });
 });
