@@ -58,7 +58,7 @@ interface Called {
 }
 
 describe.each(['stdio', 'HTTP'] as const)('over %s', (transport) => {
-  test.concurrent.each(['legacy', 'modern'])('a client of the %s era', async (era) => {
+  test.concurrent.each(['legacy', 'modern'])('a client of the %s era', { timeout: 60_000 }, async (era) => {
     const target = ['--protocol-era', era, ...TARGETS[transport]()];
 
     // `--strict`: it judges the schemas, too, and exits with 6 when a client of some model could not take one.
