@@ -19,6 +19,7 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 export async function door(): Promise<Row[]> {
   using at = place();
   const loaded = await loadConfig({ env: at.env, flags: {} });
+  let mend = () => {};
   const app = await createApp({ loaded, log: quiet, role: 'serve', version: 'bench' });
   try {
     const { secret } = app.tokens.add({ name: 'bench', role: 'viewer' });
@@ -46,6 +47,8 @@ export async function door(): Promise<Row[]> {
       recentProcesses: () => null,
     } as Partial<ToolContext>;
     const answer = await tool.handler?.(tool.input.parse(same), context as ToolContext);
+    const { handler } = tool;
+    mend = () => void Object.assign(tool, { handler });
     Object.assign(tool, { handler: async () => answer });
     const us = await interleaved(ROUNDS, {
       door: () => microseconds(CALLS, () => run(fresh())),
@@ -63,6 +66,8 @@ export async function door(): Promise<Row[]> {
       row('door', 'an equal call within 250 ms', median(warm(us.joined)), 'µs'),
     ];
   } finally {
+    // Other parts measure the real tool.
+    mend();
     await app.close();
   }
 }
