@@ -4,9 +4,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
-import { basename } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import { instead } from './prepare.ts';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -43,7 +44,7 @@ export async function bundle(): Promise<{ files: Map<string, string>; metafile: 
       chunkNames: '[name]-[hash]',
       splitting: true,
       define: { DECKHAND_VERSION: JSON.stringify(version) },
-      plugins: [slimSdk],
+      plugins: [slimSdk, readyMade],
     }),
     build({
       ...common,
@@ -127,6 +128,26 @@ const slimSdk: Plugin = {
         ),
       ),
     );
+  },
+};
+
+/** Files whose work is done here once instead of at each start. */
+const readyMade: Plugin = {
+  name: 'ready-made',
+  setup(build) {
+    const replaced = new Set<string>();
+    build.onLoad({ filter: /\/src\/(?:config\/known|edge\/prepared)\.ts$/ }, ({ path }) => {
+      const file = relative(root, path);
+      const contents = instead[file]?.();
+      if (!contents) return null;
+      replaced.add(file);
+      return { contents, loader: 'js', resolveDir: dirname(join(root, file)) };
+    });
+    build.onEnd(() => {
+      const missed = Object.keys(instead).filter((file) => !replaced.has(file));
+      if (missed.length > 0)
+        throw new Error(`${missed.join(', ')}: not in the bundle any more; see scripts/prepare.ts`);
+    });
   },
 };
 

@@ -4,10 +4,11 @@
  */
 
 import type { Loaded } from './config/load.ts';
+import { offByConfig } from './config/off.ts';
 import type { Log, Principal } from './core/call.ts';
 import type { Blind, Host } from './core/host.ts';
 import { createRedactor } from './core/redact.ts';
-import type { Catalog, Tool } from './core/tool.ts';
+import type { Catalog } from './core/tool.ts';
 import { createHost } from './host/index.ts';
 import { approvalsByMode } from './policy/approve.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal } from './policy/authenticate.ts';
@@ -168,24 +169,5 @@ export async function createApp(o: {
       db.close();
       host.close();
     },
-  };
-}
-
-/** Config is the upper bound of what anybody sees: toolsets, then the lists of names. */
-function offByConfig(config: Loaded['config']): Policy['off'] {
-  const sets = new Set<string>(config.toolsets);
-  const allow = new Set(config.tools.allow);
-  const deny = new Set(config.tools.deny);
-  return (tool: Tool) => {
-    if (!sets.has('all') && !sets.has(tool.toolset) && !(tool.core && sets.has('core')))
-      return {
-        why: `the toolset ${tool.toolset} is not switched on.`,
-        hint: `Add ${tool.toolset} to \`toolsets\` in the config.`,
-      };
-    if (deny.has(tool.name))
-      return { why: 'the config denies it.', hint: 'Remove it from `tools.deny` in the config.' };
-    if (allow.size > 0 && !allow.has(tool.name))
-      return { why: 'the config does not allow it.', hint: 'Add it to `tools.allow` in the config.' };
-    return null;
   };
 }

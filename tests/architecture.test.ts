@@ -16,10 +16,17 @@ const MAY: Record<string, { from: string[]; why: string }> = {
   tools: { from: ['core', 'insight'], why: 'tools get the host as a value, and never hold the server' },
   policy: { from: ['core', 'store'], why: 'rules need their own records' },
   edge: { from: ['core', 'policy'], why: 'faces hold no rules and no SQL' },
-  cli: { from: ['core', 'config', 'app.ts', 'log.ts', 'policy', 'edge'], why: 'a face too; it starts the others' },
+  cli: {
+    from: ['core', 'config', 'app.ts', 'front.ts', 'log.ts', 'policy', 'edge'],
+    why: 'a face too; it starts the others',
+  },
   'log.ts': { from: ['core'], why: 'one way to write a line' },
   'sampler.ts': { from: ['core', 'policy'], why: 'samples; decides nothing' },
   'main.ts': { from: ['cli'], why: 'the entry' },
+  'front.ts': {
+    from: ['core', 'config', 'store', 'host', 'policy'],
+    why: 'the wiring of a first answer over stdio, before app.ts is loaded',
+  },
   'app.ts': {
     from: ['core', 'config', 'store', 'host', 'insight', 'tools', 'policy', 'log.ts', 'sampler.ts'],
     why: 'the only wiring',

@@ -1,22 +1,16 @@
 /**
  * A command from its words to its exit code: flags, settings, signals, and which function does it. What it prints is its own
- * file's business. `serve`, `stdio` and `doctor` are loaded only when asked for: `stdio` must never load what only HTTP needs.
+ * file's business. Each is loaded only when asked for, and the product with it: `stdio` must never load what only HTTP needs, and
+ * answers its client before the rest is loaded at all.
  */
-import { createApp } from '../app.ts';
 import { type Flags, parseFlags } from '../config/flags.ts';
 import { loadConfig } from '../config/load.ts';
 import { OpsError } from '../core/errors.ts';
-import { createRedactor } from '../core/redact.ts';
-import { createLog } from '../log.ts';
-import * as call from './call.ts';
 import { type Command, type CommandName, commandOf, type Run } from './commands.ts';
-import * as config from './config.ts';
 import { tell } from './failure.ts';
 import { help, unknown, version } from './help.ts';
 import { onSignals, type Signals } from './signals.ts';
 import type { Terminal } from './terminal.ts';
-import * as token from './token.ts';
-import * as tools from './tools.ts';
 import { VERSION } from './version.ts';
 
 type Does = (r: Run) => Promise<number>;
@@ -24,12 +18,12 @@ type Does = (r: Run) => Promise<number>;
 const DOES: Record<CommandName, () => Does | Promise<Does>> = {
   serve: async () => (await import('./serve.ts')).run,
   stdio: async () => (await import('./stdio.ts')).run,
-  tools: () => tools.run,
-  call: () => call.run,
-  'token add': () => token.add,
-  'token list': () => token.list,
-  'token revoke': () => token.revoke,
-  config: () => config.run,
+  tools: async () => (await import('./tools.ts')).run,
+  call: async () => (await import('./call.ts')).run,
+  'token add': async () => (await import('./token.ts')).add,
+  'token list': async () => (await import('./token.ts')).list,
+  'token revoke': async () => (await import('./token.ts')).revoke,
+  config: async () => (await import('./config.ts')).run,
   doctor: async () => (await import('./doctor.ts')).run,
   version: () => version,
   help: () => help,
@@ -77,6 +71,11 @@ export async function run(argv: readonly string[], io: Terminal): Promise<number
     load,
     async open(role) {
       const loaded = await load();
+      const [{ createApp }, { createLog }, { createRedactor }] = await Promise.all([
+        import('../app.ts'),
+        import('../log.ts'),
+        import('../core/redact.ts'),
+      ]);
       // A person who asked for an answer is not told how the house is run, unless the log was set so.
       const level =
         role === 'cli' && loaded.origins.get('log.level')?.from === 'default' ? 'warn' : loaded.config.log.level;

@@ -1,20 +1,38 @@
 /**
  * `deckhand stdio`: MCP over standard input and output, until the input ends or a signal comes. Standard output belongs to
- * the protocol: nothing here prints on it.
+ * the protocol: nothing here prints on it. The client waits for its first answers: only what they need is loaded before them.
  */
+import { createOpening } from '../edge/opening.ts';
+import { prepared } from '../edge/prepared.ts';
 import { serveStdioFace } from '../edge/stdio.ts';
+import { openFront } from '../front.ts';
 import type { Run } from './commands.ts';
+import { VERSION } from './version.ts';
 
-export async function run({ io, signal, open }: Run): Promise<number> {
+export async function run({ io, signal, load, open }: Run): Promise<number> {
   if (process.stdin.isTTY)
     io.err('This speaks JSON-RPC to a client that launched it; at a terminal try `deckhand tools`. Ctrl-C ends it.');
-  const app = await open('stdio');
-  const { door, info, log, principals } = app;
-  const face = serveStdioFace({ door, principal: principals.stdio(), info, log });
+  const { info, principal, visible } = openFront(await load(), VERSION);
+  const ready = prepared();
+  let opened: ReturnType<Run['open']> | undefined;
+  const whole = () => {
+    opened ??= open('stdio');
+    return opened;
+  };
+  const face = serveStdioFace({
+    info,
+    principal,
+    whole,
+    ...(ready ? { opening: createOpening({ info, prepared: ready, visible: visible(ready.tools) }) } : {}),
+  });
   if (signal.aborted) void face.close();
   else signal.addEventListener('abort', () => void face.close(), { once: true });
-  await face.done;
-  await app.close();
+  try {
+    await face.done;
+  } finally {
+    const app = await opened?.catch(() => null);
+    await app?.close();
+  }
   // Also when a signal ended it: asked to stop, it stopped in good order.
   return 0;
 }

@@ -2,8 +2,9 @@
  * What `deckhand serve` says once it listens: everything a newcomer pastes next. Pure; whether a secret may be among it is
  * decided in launched.ts, and that a token is made in serve.ts.
  */
+
+import { settings } from '../config/known.ts';
 import type { Loaded } from '../config/load.ts';
-import { settings } from '../config/settings.ts';
 
 export interface Welcome {
   version: string;

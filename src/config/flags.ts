@@ -4,7 +4,8 @@
  */
 import { OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
-import { type Setting, settings } from './settings.ts';
+import { settings } from './known.ts';
+import type { Setting } from './settings.ts';
 
 export type FlagValue = string | boolean | string[];
 export type Flags = Readonly<Record<string, FlagValue>>;

@@ -8,8 +8,10 @@ import { nearest } from '../core/nearest.ts';
 import { type Env, environment, surroundings } from './env.ts';
 import { parseConfigText, type Runner, readTrusted } from './file.ts';
 import { type Flags, type FlagValue, settingFlags } from './flags.ts';
+import { settings } from './known.ts';
+import { surelyFits } from './plain.ts';
 import type { Config } from './schema.ts';
-import { type Setting, settings } from './settings.ts';
+import type { Setting } from './settings.ts';
 
 export const DEFAULT_FILE = '/etc/deckhand/config.yaml';
 const MOST_SECRET_BYTES = 64 * 1024;
@@ -155,7 +157,7 @@ export async function loadSettings(known: readonly Setting[], input: LoadInput):
   const won = new Map<string, Given>();
   for (const g of given) {
     const lower = won.get(g.setting.path);
-    const checked = check(g, problems);
+    const checked = await check(g, problems);
     if (checked === undefined) continue;
     if (g.from === 'flag' && g.setting.flagNarrows && lower) mustNarrow(g, checked, lower, problems);
     const base = g.from === 'file' ? dirname(file.path) : cwd;
@@ -247,11 +249,12 @@ const BOOLEANS: Record<string, boolean> = {
 };
 
 /** The checked value, or undefined after telling what is wrong with it. */
-function check({ setting, value, whereOf }: Given, problems: Problems): unknown {
+async function check({ setting, value, whereOf }: Given, problems: Problems): Promise<unknown> {
+  if (setting.plain && surelyFits(setting.plain, value)) return value;
   const is = (at: string, got: unknown) =>
     `${at} ${setting.secret ? 'does not fit' : got === null ? 'has no value' : `is ${show(got)}`}`;
   // zod would put the default in its place: `port:` with nothing behind it is a slip, not a wish.
-  const result = value === undefined ? null : setting.schema.safeParse(value);
+  const result = value === undefined ? null : (await setting.schema()).safeParse(value);
   if (result?.success) return result.data;
   for (const issue of result?.error.issues ?? []) {
     const at = issue.path.reduce<string>(

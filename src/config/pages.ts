@@ -1,5 +1,6 @@
 /** The committed pages that are made from the settings: the example file and the reference. Read by scripts/gen.ts and tests only. */
-import { type Setting, settings } from './settings.ts';
+import { settings } from './known.ts';
+import type { Setting } from './settings.ts';
 import { defaultOf, valueText, wrap } from './show.ts';
 
 const HEAD = `# Deckhand's settings, each with its default. Copy to /etc/deckhand/config.yaml, and take the # from the lines you change.

@@ -1,6 +1,9 @@
-/** The schema as a flat list of settings with the names, kinds and words that the loader, the help and the docs need. Pure. */
+/**
+ * A schema as a flat list of settings with the names, kinds and words that the loader, the help and the docs need. Pure, and without
+ * zod itself: which list counts is known.ts's to say, and the bundle carries it ready-made.
+ */
 import type * as z from 'zod';
-import { ConfigSchema } from './schema.ts';
+import { type Plain, plainOf } from './plain.ts';
 
 /** `objects`: a list of maps, which only the file can hold. */
 export type Kind = 'text' | 'integer' | 'boolean' | 'choice' | 'texts' | 'choices' | 'objects';
@@ -12,7 +15,10 @@ export interface Setting {
   env: string;
   flag: string;
   kind: Kind;
-  schema: z.ZodType;
+  /** The last word on a value. Asked for only where `plain` does not settle it: zod is a fifth of a client's whole start. */
+  schema(): z.ZodType | Promise<z.ZodType>;
+  /** What surely fits, told without zod; null where only the schema can tell. */
+  plain: Plain | null;
   description: string;
   /** What a correct value is, e.g. "an integer from 0 to 65535". */
   expects: string;
@@ -68,7 +74,8 @@ function settingOf(schema: z.ZodType, keys: readonly string[]): Setting {
     env: envName(keys),
     flag: flagName(keys),
     kind,
-    schema,
+    schema: () => schema,
+    plain: nullable ? null : plainOf(inner as z.ZodType),
     description: typeof meta.description === 'string' ? meta.description : '',
     expects: typeof meta.expects === 'string' ? meta.expects : expectation(kind, inner, options),
     standard,
@@ -106,11 +113,4 @@ function expectation(kind: Kind, inner: z.ZodType, choices: readonly string[]): 
   if (kind === 'objects') return 'a list of maps';
   const { minLength, maxLength } = inner as unknown as { minLength: number | null; maxLength: number | null };
   return kind === 'texts' ? 'a list of texts' : `a text of ${minLength ?? 0} to ${maxLength} characters`;
-}
-
-/** Made once: describing forty settings costs about a millisecond. */
-let known: readonly Setting[] | undefined;
-export function settings(): readonly Setting[] {
-  known ??= settingsOf(ConfigSchema);
-  return known;
 }

@@ -1,6 +1,8 @@
 /** Settings in words for a person at a terminal: what counts here and where it comes from, and the list of flags. Secrets never. */
+
+import { settings } from './known.ts';
 import type { Loaded, Origin } from './load.ts';
-import { type Setting, settings } from './settings.ts';
+import type { Setting } from './settings.ts';
 
 export interface Row {
   path: string;

@@ -145,7 +145,7 @@ export type Tool = CatalogRead | CatalogChange;
 export function scopesOfCall(tool: Pick<Tool, 'scopes'>, input: unknown): Scope[] {
   return [...new Set([...leastScopes(tool), ...(tool.scopes.of?.(input) ?? [])])];
 }
-export const leastScopes = (tool: Pick<Tool, 'scopes'>): Scope[] =>
+export const leastScopes = (tool: { scopes: Pick<Tool['scopes'], 'least'> }): Scope[] =>
   tool.scopes.least === null ? [] : [tool.scopes.least];
 
 export const worstRisk = (tool: Pick<Tool, 'risk'>): Risk =>

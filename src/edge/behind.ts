@@ -3,10 +3,11 @@
  * Both transports ask here before the SDK sees the message, so that a malformed call is answered in plain words and leaves its
  * record, too: the SDK would refuse it first, and the door would never know. Who may call is the door's to say.
  */
-import { PROTOCOL_VERSION_META_KEY } from '@modelcontextprotocol/server';
+import type { PROTOCOL_VERSION_META_KEY } from '@modelcontextprotocol/server';
 import { OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import type { Catalog, PromptDef, ResourceDef } from '../core/tool.ts';
+import { isTemplate } from './introduction.ts';
 
 export type Behind =
   | { kind: 'call'; what: string; tool: string; args: unknown; resource?: ResourceDef; prompt?: PromptDef }
@@ -99,8 +100,6 @@ function methodsOf(catalog: Catalog, modern: boolean): string[] {
   return modern ? known.modern : known.legacy;
 }
 
-export const isTemplate = (def: ResourceDef): boolean => def.uri.includes('{');
-
 function findResource(
   uri: string,
   defs: readonly ResourceDef[],
@@ -170,10 +169,12 @@ export function faultOf(message: unknown): OpsError | null {
 }
 
 export const REVISION = '2026-07-28';
+/** By its type the SDK's own word; its value would load the SDK before the first line over stdio is answered. */
+const REVISION_KEY: typeof PROTOCOL_VERSION_META_KEY = 'io.modelcontextprotocol/protocolVersion';
 
 /** Which revision a message claims to be of. Undefined: none, as those of 2025. */
 export const claimed = (params: unknown): unknown =>
-  isRecord(params) && isRecord(params._meta) ? params._meta[PROTOCOL_VERSION_META_KEY] : undefined;
+  isRecord(params) && isRecord(params._meta) ? params._meta[REVISION_KEY] : undefined;
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -14,6 +14,10 @@ export const MOST_FRAME_BYTES = 1024 * 1024;
 const MOST_UNDER_WAY = 64;
 
 export interface LineHooks {
+  /** Answers the first lines itself ('' is nothing to say); null: this line waits for `proceed`, as do all after it. */
+  early?(line: string): string | null;
+  /** A line waits for `proceed`. */
+  wanted?(): void;
   /** A line that is no message: what to answer. */
   refuse(error: OpsError, code: number): JSONRPCMessage;
   /** Asked before a request is delivered; an answer means that it is not. */
@@ -46,6 +50,15 @@ export class LineTransport implements Transport {
   readonly #unanswered = new Set<RequestId>();
   #drained: (() => void)[] = [];
 
+  /** Lines are for the early hook; then, from the first that it leaves, until `proceed`, they wait. */
+  #stage: 'early' | 'waiting' | 'served';
+  /** The line that waits, already taken from the input. */
+  #first: (() => void) | null = null;
+  #replaying: { id: RequestId; heard(answer: string): void } | null = null;
+  /** The id of the request among them, when it is one. */
+  #waits: RequestId | undefined;
+  #reading = false;
+
   readonly #print: (line: string) => boolean;
 
   /** `print` writes to `stdout`, and is apart from it because `stdout.write` may by then lead elsewhere. */
@@ -54,15 +67,55 @@ export class LineTransport implements Transport {
     this.#out = stdout;
     this.#print = print;
     this.#hooks = hooks;
+    this.#stage = hooks.early ? 'early' : 'served';
   }
 
   async start(): Promise<void> {
+    this.listen();
+  }
+
+  /** Begins to read, once: before the server of the SDK is there when the early hook answers for it. */
+  listen(): void {
+    if (this.#reading) return;
+    this.#reading = true;
     this.#in.on('data', this.#onData);
     this.#in.once('end', this.#onEnd);
     this.#in.once('close', this.#onGone);
     this.#in.on('error', this.#onGone);
     this.#out.on('error', this.#onWriteError);
     if (this.#in.readableEnded || this.#in.destroyed) setImmediate(this.#onGone);
+  }
+
+  /** From here on lines wait for `proceed`. */
+  wait(): void {
+    if (this.#stage === 'early') this.#stage = 'waiting';
+  }
+
+  /** Says to the server what the early hook has answered in its place; its answers go nowhere. Gives those that differ. */
+  async replay(said: readonly { message: { id?: RequestId }; answer: string | null }[]): Promise<string[]> {
+    const differ: string[] = [];
+    for (const { message, answer } of said) {
+      const { promise, resolve: heard } = Promise.withResolvers<string>();
+      if (message.id !== undefined) this.#replaying = { id: message.id, heard };
+      this.onmessage?.(message as JSONRPCMessage);
+      if (message.id !== undefined && (await promise) !== answer) differ.push((message as Request).method);
+    }
+    return differ;
+  }
+
+  /** The server is there: what waited goes to it, and everything after. */
+  proceed(): void {
+    this.#stage = 'served';
+    const first = this.#first;
+    this.#first = null;
+    first?.();
+    this.#work();
+  }
+
+  /** There will be no server: the request that waits is told why. */
+  giveUp(refusal: (id: RequestId) => JSONRPCMessage): void {
+    if (this.#waits !== undefined) this.#write(refusal(this.#waits));
+    this.#first = null;
   }
 
   /** No more messages come in; what is under way may still be answered. */
@@ -87,6 +140,11 @@ export class LineTransport implements Transport {
     if (this.#closed) return;
     // A result, or an error: the answer to a request. Ours to questions (never asked) and notifications have no such key.
     if (isAnswer(message)) {
+      if (this.#replaying?.id === message.id) {
+        const { heard } = this.#replaying;
+        this.#replaying = null;
+        return heard(JSON.stringify(message));
+      }
       this.#hooks.answered(message.id, 'error' in message);
       this.#settle(message.id);
     }
@@ -102,6 +160,7 @@ export class LineTransport implements Transport {
     this.#parts = [];
     this.#unanswered.clear();
     this.#release();
+    this.#replaying?.heard('');
     // The error listeners stay: a write that fails after the end must not become an uncaught exception.
     if (this.#out.writableLength > 0 && !this.#out.destroyed) await this.#flushed();
     this.onclose?.();
@@ -117,8 +176,12 @@ export class LineTransport implements Transport {
   }
 
   #write(message: JSONRPCMessage): void {
+    this.#say(JSON.stringify(message));
+  }
+
+  #say(line: string): void {
     if (this.#closed || this.#out.destroyed) return;
-    if (this.#print(`${JSON.stringify(message)}\n`) || this.#blocked) return;
+    if (this.#print(`${line}\n`) || this.#blocked) return;
     // A client that does not read gets nothing more to answer: otherwise its answers would pile up here.
     this.#blocked = true;
     this.#out.once('drain', () => {
@@ -148,7 +211,7 @@ export class LineTransport implements Transport {
 
   /** Takes line by line, as long as there is room for another answer; the rest waits, here and then in the pipe. */
   #work(): void {
-    while (this.#held && !this.#blocked && this.#unanswered.size < MOST_UNDER_WAY) {
+    while (this.#held && !this.#blocked && this.#stage !== 'waiting' && this.#unanswered.size < MOST_UNDER_WAY) {
       const rest: Buffer = this.#held;
       const end = rest.indexOf(10);
       this.#held = end === -1 || end === rest.length - 1 ? null : rest.subarray(end + 1);
@@ -156,7 +219,7 @@ export class LineTransport implements Transport {
       if (end !== -1) this.#endLine();
     }
     if (this.#stopped) return;
-    if (this.#held || this.#blocked) this.#in.pause();
+    if (this.#held || this.#blocked || this.#stage === 'waiting') this.#in.pause();
     else if (this.#in.isPaused()) this.#in.resume();
   }
 
@@ -175,12 +238,37 @@ export class LineTransport implements Transport {
     this.#parts = [];
     this.#bytes = 0;
     this.#skipping = false;
-    if (tooLong) {
-      const error = new OpsError('limit', `A message is longer than ${MOST_FRAME_BYTES} bytes.`, {
-        hint: 'Send less at once.',
-      });
-      this.#write(this.#hooks.refuse(error, -32_600));
-    } else if (line?.trim()) this.#message(line);
+    if (tooLong) this.#turn(() => this.#tooLong());
+    else if (line?.trim()) this.#line(line);
+  }
+
+  #line(line: string): void {
+    if (this.#stage === 'early') {
+      const answer = this.#hooks.early?.(line) ?? null;
+      if (answer !== null) {
+        if (answer) this.#say(answer);
+        return;
+      }
+    }
+    this.#turn(() => this.#message(line));
+    if (this.#stage === 'waiting') this.#waits = idOf(line);
+  }
+
+  /** Now, or once there is a server. */
+  #turn(take: () => void): void {
+    if (this.#stage === 'served') take();
+    else {
+      this.#stage = 'waiting';
+      this.#first = take;
+      this.#hooks.wanted?.();
+    }
+  }
+
+  #tooLong(): void {
+    const error = new OpsError('limit', `A message is longer than ${MOST_FRAME_BYTES} bytes.`, {
+      hint: 'Send less at once.',
+    });
+    this.#write(this.#hooks.refuse(error, -32_600));
   }
 
   #message(line: string): void {
@@ -233,6 +321,15 @@ export class LineTransport implements Transport {
 
   #release(): void {
     for (const resolve of this.#drained.splice(0)) resolve();
+  }
+}
+
+function idOf(line: string): RequestId | undefined {
+  try {
+    const { id, method } = JSON.parse(line) as Partial<Request>;
+    return method !== undefined && (typeof id === 'string' || typeof id === 'number') ? id : undefined;
+  } catch {
+    return undefined;
   }
 }
 

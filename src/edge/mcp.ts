@@ -19,7 +19,8 @@ import type { Call, Face, Log, Narrow, Outcome, Principal, Progress } from '../c
 import { OpsError } from '../core/errors.ts';
 import type { Door } from '../policy/ports.ts';
 import { type Behind, behind, isRecord } from './behind.ts';
-import { createLists, instructions, type ServerFacts, serverName } from './listing.ts';
+import { capabilitiesOf, identityOf, instructions, LIST_HINT, type ServerFacts } from './introduction.ts';
+import { createLists } from './listing.ts';
 import { protocolError, toContents, toMessages, toResult } from './results.ts';
 
 /** Who is at the other end of one request. On HTTP it travels with the request; on stdio it is the same for all of them. */
@@ -43,16 +44,6 @@ export interface McpOptions {
 
 export type McpFactory = (ctx?: Partial<McpRequestContext>) => Server;
 
-export const identityOf = (info: ServerFacts) => ({
-  name: serverName(info),
-  title: `Deckhand on ${info.hostname}`,
-  version: info.version,
-});
-
-/** Lists change when a toolset comes or goes; clients may keep them for five minutes, and never share them between users. */
-const LIST_TTL_MS = 300_000;
-const listHint = { ttlMs: LIST_TTL_MS, cacheScope: 'private' } as const;
-
 export function createMcpFactory(o: McpOptions): McpFactory {
   const { door } = o;
   const { catalog } = door;
@@ -60,17 +51,13 @@ export function createMcpFactory(o: McpOptions): McpFactory {
   const identity = identityOf(o.info);
   const options: ServerOptions = {
     instructions: instructions(o.info),
-    capabilities: {
-      tools: {},
-      ...(catalog.resources.length > 0 ? { resources: {} } : {}),
-      ...(catalog.prompts.length > 0 ? { prompts: {} } : {}),
-    },
+    capabilities: capabilitiesOf(catalog),
     cacheHints: {
-      'server/discover': listHint,
-      'tools/list': listHint,
-      'resources/list': listHint,
-      'resources/templates/list': listHint,
-      'prompts/list': listHint,
+      'server/discover': LIST_HINT,
+      'tools/list': LIST_HINT,
+      'resources/list': LIST_HINT,
+      'resources/templates/list': LIST_HINT,
+      'prompts/list': LIST_HINT,
       'resources/read': { ttlMs: 0, cacheScope: 'private' },
     },
     // The SDK would build an Ajv for each server, that is for each HTTP request, to check answers to questions we never ask.

@@ -1,62 +1,85 @@
 /**
  * MCP over standard input and output, for one client that launched us. Standard output belongs to the protocol: while this
- * face runs, whatever else writes there is sent to standard error. When the input ends or `close` is called, what is in
+ * face runs, whatever else writes there is sent to standard error. The first answers can be given by an opening, while what stands behind
+ * the door is not even loaded; then the server of the SDK takes over. When the input ends or `close` is called, what is in
  * flight is answered (five seconds at most), then the connection ends. Signals are the caller's to turn into `close`.
  */
 import type { Readable, Writable } from 'node:stream';
 import type { JSONRPCMessage, RequestId } from '@modelcontextprotocol/server';
-import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { Log, Principal } from '../core/call.ts';
-import { OpsError } from '../core/errors.ts';
+import { OpsError, toOpsError } from '../core/errors.ts';
 import type { Door } from '../policy/ports.ts';
 import { behind, claimed, REVISION } from './behind.ts';
 import { newCallId } from './ids.ts';
+import type { ServerFacts } from './introduction.ts';
 import { LineTransport, type Request } from './lines.ts';
-import type { ServerFacts } from './listing.ts';
-import { type Caller, createMcpFactory } from './mcp.ts';
-import { rpcError } from './results.ts';
+import type { Caller } from './mcp.ts';
+import type { Opening } from './opening.ts';
+import { rpcError } from './rpc_error.ts';
 
 const DRAIN_MS = 5_000;
 const FACE = 'mcp-stdio';
+/** A client that says nothing, or never asks for the tools, is not the reason to do without the rest. */
+const OPENING_MS = 1_000;
 
 export interface StdioFace {
-  /** Resolves when the connection has ended, for whatever reason. */
+  /** Resolves when the connection has ended, for whatever reason; rejects with what kept the whole from being opened. */
   done: Promise<void>;
   close(): Promise<void>;
 }
 
-export function serveStdioFace(o: {
+export interface Whole {
   door: Door;
+  log: Log;
+}
+
+export function serveStdioFace(o: {
   principal: Principal;
   info: ServerFacts;
-  log: Log;
+  /** Gives the first answers. */
+  opening?: Opening;
+  /** What the rest needs: loaded when the opening has given its list, or leaves a message. */
+  whole(): Promise<Whole>;
   newId?: () => string;
   stdin?: Readable;
   stdout?: Writable;
   /** For tests. */
   drainMs?: number;
 }): StdioFace {
-  const { door, principal, info, log, newId = newCallId, drainMs = DRAIN_MS } = o;
-  const { promise: done, resolve: ended } = Promise.withResolvers<void>();
+  const { principal, info, opening, newId = newCallId, drainMs = DRAIN_MS } = o;
+  const { promise: done, resolve: ended, reject: failed } = Promise.withResolvers<void>();
   const out = o.stdout ?? process.stdout;
   const guard = out === process.stdout ? guardStdout() : null;
   /** Requests under way that have no record yet, by what they asked for. */
   const open = new Map<RequestId, string>();
+  let whole: Whole | null = null;
+  let server: { close(): Promise<void> } | null = null;
+  let failure: OpsError | null = null;
+  let beginning: Promise<void> | null = null;
+  let closing: Promise<void> | null = null;
 
   const caller: Caller = { face: FACE, principal, recorded: (id) => void open.delete(id) };
   const refused = (what: string, reason: OpsError): string => {
     const id = newId();
-    door.refused({ id, face: FACE, principal, what, reason });
+    whole?.door.refused({ id, face: FACE, principal, what, reason });
     return id;
   };
 
   const wire = new LineTransport(o.stdin ?? process.stdin, out, guard?.print ?? ((line) => out.write(line)), {
+    early(line) {
+      const answer = opening?.hear(line) ?? null;
+      // After this answer has been handed to the system.
+      if (opening?.listed()) setImmediate(() => void begin());
+      return answer;
+    },
+    wanted: () => void begin(),
     refuse(error, code) {
       return rpcError(null, error, refused('a line of input', error), code) as unknown as JSONRPCMessage;
     },
     intercept({ id, method, params }: Request) {
+      if (!whole) return null;
       const revision = claimed(params);
-      const target = behind(method, params, door.catalog, revision !== undefined);
+      const target = behind(method, params, whole.door.catalog, revision !== undefined);
       // Of another revision the SDK says that it is not ours (-32022), before anybody looks at what is asked.
       if (target.kind === 'bad' && (revision === undefined || revision === REVISION))
         return rpcError(
@@ -77,25 +100,54 @@ export function serveStdioFace(o: {
     },
     gone: () => void close(),
   });
+  wire.listen();
+  const late = opening ? setTimeout(() => void begin(), OPENING_MS) : null;
+  if (!opening) void begin();
 
-  const handle = serveStdio(createMcpFactory({ door, caller, info, log, newId }), {
-    transport: wire,
-    maxSubscriptions: 16,
-    onerror: (err) => log.debug({ err }, 'stdio'),
-  });
+  function begin(): Promise<void> {
+    beginning ??= loaded().catch((thrown: unknown) => {
+      // The same error that a start without an opening ends with; whoever waits for an answer hears it, too.
+      const error = toOpsError(thrown);
+      failure = error;
+      wire.giveUp((id) => rpcError(id, error, newId()) as unknown as JSONRPCMessage);
+      void close();
+    });
+    return beginning;
+  }
 
-  let closing: Promise<void> | null = null;
+  async function loaded(): Promise<void> {
+    if (late) clearTimeout(late);
+    const [got, { connect }] = await Promise.all([o.whole(), import('./served.ts')]);
+    whole = got;
+    server = connect(wire, { ...got, caller, info, newId });
+    wire.wait();
+    const differ = await wire.replay(opening?.said ?? []);
+    // Tests hold both to the same bytes; if an odd message gets past them, this is how it is found.
+    if (differ.length > 0) got.log.warn({ methods: differ }, 'first answers differ from those of the server');
+    wire.proceed();
+  }
+
   function close(): Promise<void> {
     closing ??= (async () => {
+      // A message may wait for the rest; and without it there would be no record that this process ever ran.
+      await within(drainMs, begin());
       wire.stopReading();
       await wire.drained(drainMs);
-      await handle.close();
+      await (server ?? wire).close();
       guard?.release();
-      ended();
+      if (failure) failed(failure);
+      else ended();
     })();
     return closing;
   }
   return { done, close };
+}
+
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }
 
 /** A stray print in a dependency would be a broken frame for the client: it becomes a line on stderr instead. */

@@ -41,7 +41,19 @@ export function need(who: Principal, scopes: readonly Scope[], tool: Tool): void
     });
 }
 
-export function visible(who: Principal | undefined, narrow: Narrow | undefined, p: Policy): readonly Tool[] {
+/** As much of a tool as decides who sees it: the first answers over stdio know no more of them. */
+export type Seen = Pick<Tool, 'name' | 'toolset' | 'core' | 'risk'> & { scopes: Pick<Tool['scopes'], 'least'> };
+export type Rule<T extends Seen> = Pick<Policy, 'mode'> & {
+  catalog: { tools: readonly T[] };
+  clock: Pick<Policy['clock'], 'now'>;
+  off(tool: T): unknown;
+};
+
+export function visible<T extends Seen>(
+  who: Principal | undefined,
+  narrow: Narrow | undefined,
+  p: Rule<T>,
+): readonly T[] {
   if (!who || !current(who, p.clock.now())) return [];
   return p.catalog.tools.filter(
     (t) =>
@@ -61,7 +73,7 @@ function likely(name: string, names: string[]): string[] {
 const current = (who: Principal, now: number) => (who.expiresAtMs === null || who.expiresAtMs > now) && who.valid();
 
 /** A connection may ask to see less (`?toolsets=core,docker`); `core` is a flag of the tool, `all` is everything. */
-function hiddenBy(narrow: Narrow | undefined, tool: Tool): boolean {
+function hiddenBy(narrow: Narrow | undefined, tool: Pick<Tool, 'toolset' | 'core'>): boolean {
   const want = narrow?.toolsets;
   return !!want && !want.has('all') && !want.has(tool.toolset) && !(tool.core && want.has('core'));
 }

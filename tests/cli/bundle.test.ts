@@ -1,6 +1,12 @@
 /** What each command drags in, by the bundle's own list of modules: a start is slow by what it loads, not by what it says. */
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { builtinsByNeed, bundle, inside, loads, outputOf } from '../../scripts/bundle.ts';
+import { builtinsByNeed, bundle, inside, loads, outputOf, root } from '../../scripts/bundle.ts';
+import { instead } from '../../scripts/prepare.ts';
+import { listed } from '../../src/edge/listing.ts';
+import type { Prepared } from '../../src/edge/prepared.ts';
+import { catalog } from '../../src/tools/index.ts';
 
 type Bundle = Awaited<ReturnType<typeof bundle>>;
 let made: Bundle;
@@ -26,12 +32,25 @@ test('help and version load neither settings nor the product', () => {
 });
 
 test('a call at the terminal loads no protocol', () => {
-  const names = loaded('src/cli/run.ts');
+  const names = loaded('src/cli/run.ts', 'src/cli/call.ts', 'src/app.ts');
   for (const name of [...HEAVY, '@modelcontextprotocol/server']) expect(names).not.toContain(name);
 });
 
+test('stdio loads for its first answers no package at all, no tool, no database and no log', () => {
+  const { outputs } = made.metafile;
+  const paths = ['src/main.ts', 'src/cli/run.ts', 'src/cli/stdio.ts'].flatMap((s) => [
+    ...loads(outputs, outputOf(outputs, s)),
+  ]);
+  const files = [...new Set(paths.flatMap((p) => Object.keys(outputs[p]?.inputs ?? {})))];
+  expect(files.filter((f) => f.includes('node_modules'))).toEqual([]);
+  expect(files.filter((f) => /^src\/(app|log|sampler|tools|insight)\b/.test(f))).toEqual([]);
+  expect(files.filter((f) => f.startsWith('src/store/'))).toEqual(['src/store/state.ts']);
+  const text = [...new Set(paths)].map((p) => made.files.get(basename(p))).join('');
+  expect(text).not.toMatch(/node:(sqlite|worker_threads|child_process|http)/);
+});
+
 test('stdio loads nothing of HTTP, and of pino and yaml only when a line or a file needs them', () => {
-  const names = loaded('src/cli/run.ts', 'src/cli/stdio.ts');
+  const names = loaded('src/cli/run.ts', 'src/cli/stdio.ts', 'src/app.ts', 'src/log.ts', 'src/edge/served.ts');
   expect(names).toContain('@modelcontextprotocol/server');
   for (const name of HEAVY) expect(names).not.toContain(name);
 });
@@ -103,4 +122,20 @@ describe('builtinsByNeed', () => {
   ])('%s', (text, expected) => {
     expect(builtinsByNeed(text)).toBe(expected);
   });
+});
+
+test('the listings in the bundle are those of the sources, and of the goldens', async () => {
+  const text = instead['src/edge/prepared.ts']?.() ?? '';
+  const { prepared } = (await import(`data:text/javascript,${encodeURIComponent(text)}`)) as { prepared(): Prepared };
+  const { tools, resources, prompts } = prepared();
+  expect(tools.map((t) => t.json)).toEqual(catalog.tools.map((t) => JSON.stringify(listed(t))));
+  for (const { name, json } of tools)
+    expect(JSON.parse(json)).toEqual(
+      JSON.parse(readFileSync(join(root, 'tests/golden/tools', `${name}.json`), 'utf8')),
+    );
+  expect({ resources, prompts }).toEqual({ resources: catalog.resources, prompts: catalog.prompts });
+  // No source of a tool is in what stdio loads first (see above): its words are there because the listing is.
+  const { outputs } = made.metafile;
+  const first = [...loads(outputs, outputOf(outputs, 'src/cli/stdio.ts'))].map((p) => made.files.get(basename(p)));
+  for (const tool of catalog.tools) expect(first.join('')).toContain(tool.title);
 });

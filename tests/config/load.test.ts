@@ -3,9 +3,10 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
+import { settings } from '../../src/config/known.ts';
 import { loadConfig, loadSettings } from '../../src/config/load.ts';
 import { ConfigSchema } from '../../src/config/schema.ts';
-import { settings, settingsOf } from '../../src/config/settings.ts';
+import { settingsOf } from '../../src/config/settings.ts';
 import { place, refusal } from './place.ts';
 
 describe('the list of settings', () => {

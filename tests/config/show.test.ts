@@ -4,8 +4,9 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { surroundings } from '../../src/config/env.ts';
 import { parseFlags } from '../../src/config/flags.ts';
+import { settings } from '../../src/config/known.ts';
 import { configurationPage, exampleFile } from '../../src/config/pages.ts';
-import { type Setting, settings } from '../../src/config/settings.ts';
+import type { Setting } from '../../src/config/settings.ts';
 import { configRows, printConfig, settingsHelp, valueText } from '../../src/config/show.ts';
 import { place } from './place.ts';
 

@@ -20,10 +20,9 @@ const ms = Number(process.argv[2] ?? 0);
 stage.finish = { then: (resolve: () => void) => setTimeout(resolve, ms) } as unknown as Promise<void>;
 
 const face = serveStdioFace({
-  door,
+  whole: async () => ({ door, log: quiet }),
   principal: who('stdio:1000', ['system:read', 'logs:read', 'docker:write'], { kind: 'stdio' }),
   info: { hostname: 'box', kind: 'lxc', version: '0.1.0' },
-  log: quiet,
 });
 process.once('SIGTERM', () => void face.close());
 await face.done;

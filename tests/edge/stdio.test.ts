@@ -138,10 +138,9 @@ function here(drainMs = 5_000) {
   const stdin = new PassThrough();
   const stdout = new PassThrough();
   const face = serveStdioFace({
-    door: d.door,
+    whole: async () => ({ door: d.door, log: quiet }),
     principal: who('stdio:1000', ['system:read'], { kind: 'stdio' }),
     info,
-    log: quiet,
     stdin,
     stdout,
     drainMs,
@@ -312,19 +311,22 @@ test('a stop does not wait for ever for what is in flight', async () => {
   await expect.poll(h.told).toEqual(['call fixture_slow timeout']);
 });
 
-test('loads nothing of HTTP', () => {
+test('loads nothing of HTTP; and nothing of the SDK before its server is wanted', () => {
   const seen = new Set<string>();
   const walk = (file: URL) => {
     if (seen.has(file.href)) return;
     seen.add(file.href);
-    for (const [, spec] of readFileSync(file, 'utf8').matchAll(
+    for (const [, whole, part] of readFileSync(file, 'utf8').matchAll(
       /^import (?!type ).*?from '([^']+)';$|^} from '([^']+)';$/gm,
     )) {
+      const spec = whole ?? part;
       if (spec?.startsWith('.')) walk(new URL(spec, file));
       else if (spec) seen.add(spec);
     }
   };
   walk(new URL('../../src/edge/stdio.ts', import.meta.url));
+  expect([...seen].filter((s) => /modelcontextprotocol|zod|mcp\.ts/.test(s))).toEqual([]);
+  walk(new URL('../../src/edge/served.ts', import.meta.url));
   expect([...seen].join(' ')).toContain('@modelcontextprotocol/server/stdio');
   expect([...seen].filter((s) => /hono|node:http|node_server|http\.ts|sessions/.test(s))).toEqual([]);
 });

@@ -8,6 +8,7 @@ import { armCores } from './arm.ts';
 import type { Cgroup } from './cgroup.ts';
 import { known, namesIn, type Root, readText, textOrNull, unknown, utf8, whyUnread } from './files.ts';
 import type { Mount } from './mounts.ts';
+import { hostnameOf } from './name.ts';
 import { countList, field, kibibytes, parseUptime } from './procfs.ts';
 import type { Found } from './virtualisation.ts';
 
@@ -156,11 +157,7 @@ export function zoneAt(name: string, wallMs: number): Identity['zone'] {
 }
 
 export function identityReader(root: Root, facts: Facts, now: () => number): () => Identity {
-  const hostname =
-    (root.foreign ? textOrNull(root.of('/etc/hostname')) : null) ||
-    textOrNull(root.of('/proc/sys/kernel/hostname')) ||
-    textOrNull(root.of('/etc/hostname')) ||
-    'localhost';
+  const hostname = hostnameOf(root);
   let os = read(root, '/etc/os-release', prettyName);
   if (os.value === null) os = read(root, '/usr/lib/os-release', prettyName);
   const uptime = () => read(root, '/proc/uptime', parseUptime);

@@ -1,0 +1,37 @@
+/**
+ * What a client launched over stdio is told before the rest is put together: the second wiring, and a small one. It decides that a state
+ * folder which cannot be used ends the start here, before anything is answered; the files in it are opened later, by app.ts.
+ */
+import type { Loaded } from './config/load.ts';
+import { offByConfig } from './config/off.ts';
+import type { Principal } from './core/call.ts';
+import { nameOf } from './host/system/name.ts';
+import { stdioPrincipal } from './policy/authenticate.ts';
+import { type Rule, type Seen, visible } from './policy/authorize.ts';
+import { becomeOwner, openState } from './store/state.ts';
+
+export interface Front {
+  info: { hostname: string; kind: string; version: string };
+  principal: Principal;
+  /** Of these tools, those that this principal sees. */
+  visible<T extends Seen>(tools: readonly T[]): readonly T[];
+}
+
+export function openFront({ config }: Loaded, version: string): Front {
+  becomeOwner(config.state.dir);
+  openState(config.state.dir);
+  const principal = stdioPrincipal(process.getuid?.() ?? 0, config.stdio.role);
+  return {
+    info: { ...nameOf(config.host.root), version },
+    principal,
+    visible<T extends Seen>(tools: readonly T[]) {
+      const rule: Rule<T> = {
+        catalog: { tools },
+        mode: config.mode,
+        off: offByConfig(config),
+        clock: { now: Date.now },
+      };
+      return visible(principal, undefined, rule);
+    },
+  };
+}
