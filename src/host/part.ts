@@ -15,7 +15,13 @@ export const STILL_ASKED = 'Still being asked: ask again in some seconds.';
  * One slow fact. Asked anew when it is old; who reads meanwhile gets what is known, and where nothing is known yet waits for
  * as long as they have patience. It goes on without them: the next one finds it.
  */
-export function part<T>(ask: () => Promise<Reading<T>>, keepMs: number, clocks: { monotonic: () => number }) {
+export function part<T>(
+  ask: () => Promise<Reading<T>>,
+  keepMs: number,
+  clocks: { monotonic: () => number },
+  /** How long an answer that has run out serves while the next one is on its way. */
+  staleMs = STALE_MS,
+) {
   let last: { at: number; is: Reading<T> } | null = null;
   let asking: Promise<Reading<T>> | null = null;
   return async (patience: AbortSignal): Promise<Reading<T>> => {
@@ -29,7 +35,7 @@ export function part<T>(ask: () => Promise<Reading<T>>, keepMs: number, clocks: 
           return is;
         });
     // A process may have slept for days between two questions: what is that old is not known any more.
-    if (last && clocks.monotonic() - last.at < keep + STALE_MS) return last.is;
+    if (last && clocks.monotonic() - last.at < keep + staleMs) return last.is;
     if (!asking) return unknown(STILL_ASKED);
     const { promise, resolve } = Promise.withResolvers<Reading<T>>();
     const enough = () => resolve(unknown(STILL_ASKED));

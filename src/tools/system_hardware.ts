@@ -176,7 +176,7 @@ export const systemHardware = defineRead({
     const guests = of('guests', found.guests);
     const unread = guests?.filter((g) => g.memoryBytes === null).length;
     if (unread)
-      gap.list.push({ what: `names and sizes of ${unread} guests`, why: 'only root and www-data may read them' });
+      gap.list.push({ what: `names and sizes of guests (${unread})`, why: 'only root and www-data may read them' });
 
     const answer: z.input<typeof HardwareAnswer> = {
       system: board,

@@ -61,6 +61,16 @@ test('call: the answer on standard output, nothing else anywhere; --json the str
   expect(JSON.parse(script.out).processes).toHaveLength(3);
 });
 
+test('hardware: its child program is in dist/ beside the command, and answers', () => {
+  const { code, out, err } = deckhand(['call', '--json', '--toolsets', 'system', 'system_hardware', '--parts', 'cpu']);
+  expect([code, err]).toEqual([0, '']);
+  const { cpu, unknown } = JSON.parse(out);
+  expect(cpu.threads).toBeGreaterThan(0);
+  // The library's own words, by way of the child; without lscpu and the like it has none, but answers.
+  expect(JSON.stringify(unknown)).not.toMatch(/hardware reader|still being asked/i);
+  expect(cpu).toHaveProperty('vendor');
+});
+
 test.each<[string[], number, string]>([
   [['call', 'process_lst'], 4, 'process_list'],
   [['call', 'process_list', '--limit', 'many'], 2, 'limit'],

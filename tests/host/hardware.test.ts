@@ -1,4 +1,5 @@
 /** The inventory: own readers over a tree, programs that answer, hang or babble, and a child that is killed in time. */
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -249,12 +250,16 @@ describe('the child', () => {
   const asks = (source: string, timeoutMs = 5_000) =>
     reader(folder, { ours: execOurs, child: { program: program(source), timeoutMs } });
 
-  test('that hangs is killed in time, with what it started; the answer says so and has all the rest', async () => {
-    const file = program(`import { spawn } from 'node:child_process';
+  const hanging = () =>
+    program(`import { spawn } from 'node:child_process';
       import { writeFileSync } from 'node:fs';
       const { pid } = spawn('/bin/sleep', ['61'], { stdio: 'inherit' });
       writeFileSync(new URL('./pids', import.meta.url), process.pid + ' ' + pid);
       for (;;) {}`);
+  const pidsOf = (file: string) => readFileSync(join(dirname(file), 'pids'), 'utf8').split(' ');
+
+  test('that hangs is killed in time, with what it started; the answer says so and has all the rest', async () => {
+    const file = hanging();
     const hardware = reader(folder, { ours: execOurs, child: { program: file, timeoutMs: 1_000 } });
     const from = performance.now();
     const found = await hardware.inventory(['cpu', 'cpuMore', 'disks']);
@@ -262,9 +267,20 @@ describe('the child', () => {
     expect(found.cpuMore).toEqual({ value: null, why: 'Our hardware reader did not answer in time and was killed.' });
     expect(found.cpu.value?.sockets).toBe(2);
     expect(found.disks.value).toHaveLength(4);
-    const pids = readFileSync(join(dirname(file), 'pids'), 'utf8').split(' ');
+    const pids = pidsOf(file);
     expect(pids).toHaveLength(2);
     while (pids.some(alive)) await new Promise((r) => setTimeout(r, 5));
+  });
+
+  test('control: killed the usual way, it leaves behind what it started', async () => {
+    const file = hanging();
+    await new Promise((ended) =>
+      execFile(process.execPath, [file], { timeout: 1_000, killSignal: 'SIGKILL' }, ended).stdout?.destroy(),
+    );
+    const [own = '', started = ''] = pidsOf(file);
+    expect(alive(own)).toBe(false);
+    expect(alive(started)).toBe(true);
+    process.kill(Number(started), 'SIGKILL');
   });
 
   test('that hangs holds up nobody who has less patience', async () => {
@@ -346,6 +362,28 @@ describe('the child', () => {
     await hardware.inventory(['cpuMore']);
     expect(asked).toBe(2);
   });
+});
+
+test('what moves is asked anew after 15 s, and nobody is told the old state meanwhile', async () => {
+  let now = 0;
+  let status = 'OL';
+  const { has } = programs({ upsc: () => '' });
+  const hardware = reader(tree({}), {
+    has,
+    clocks: { monotonic: () => now },
+    exec: async ({ args }) => ({
+      code: 0,
+      stdout: args[0] === '-l' ? 'eaton\n' : `ups.status: ${status}\n`,
+      stderr: '',
+    }),
+  });
+  const onBattery = async () => (await hardware.inventory(['ups'])).ups.value?.[0]?.onBattery;
+  expect(await onBattery()).toBe(false);
+  status = 'OB DISCHRG';
+  now = 14_000;
+  expect(await onBattery()).toBe(false);
+  now = 16_000;
+  expect(await onBattery()).toBe(true);
 });
 
 describe('a Proxmox node', () => {

@@ -47,7 +47,7 @@ test('smartctl that could not look says why, and garbage is no health', () => {
     value: null,
     why: 'The disk sleeps, and was left asleep.',
   });
-  expect(parseSmart(fixture('smart-denied.json')).why).toMatch(/Permission denied/);
+  expect(parseSmart(fixture('smart-denied.json')).why).toMatch(/Permission denied; it needs .*CAP_SYS_RAWIO/);
   for (const bad of [
     '',
     'null',

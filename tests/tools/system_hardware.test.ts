@@ -96,6 +96,17 @@ describe('system_hardware', () => {
     expect(text).toContain('none    pools, batteries');
   });
 
+  it('tells guests whose configuration may not be read, as far as it can', async () => {
+    const [guest] = fakeInventory.guests.value ?? [];
+    if (!guest) throw new Error('the fake has one');
+    const closed = { ...guest, name: null, cores: null, memoryBytes: null, onBoot: false };
+    const { data, text } = await answer({ guests: { value: [closed] } }, { parts: ['guests'] });
+    expect(data.unknown).toEqual([
+      { what: 'names and sizes of guests (1)', why: 'only root and www-data may read them' },
+    ]);
+    expect(text).toContain('guest   100 (name unknown): vm, running');
+  });
+
   it('says so when nothing needs attention', async () => {
     const { data, text } = await answer({}, { parts: ['networks', 'gpus'] });
     expect(data.attention).toEqual([]);

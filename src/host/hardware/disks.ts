@@ -8,7 +8,7 @@ import { toOpsError } from '../../core/errors.ts';
 import type { Disk, Inventory, Smart } from '../../core/hardware.ts';
 import type { Reading } from '../../core/host.ts';
 import type { Exec } from '../exec.ts';
-import { known, namesIn, type Root, textOrNull, unknown, utf8 } from '../system/files.ts';
+import { known, namesIn, type Root, textOrNull, unknown } from '../system/files.ts';
 import { byNumber, count, countIn, named, nameIn } from './words.ts';
 
 /** In memory, a file or network of another, or built on the disks listed here. */
@@ -18,6 +18,7 @@ const MAX_DISKS = 512;
 const MAX_ASKED = 48;
 const AT_ONCE = 4;
 const TIMEOUT_MS = 6_000;
+const RIGHTS = '; it needs the device itself and CAP_SYS_RAWIO (for NVMe CAP_SYS_ADMIN), as root has.';
 
 export function disks(root: Root): Reading<Disk[]> {
   const names = namesIn(root.of('/sys/block'))
@@ -141,7 +142,9 @@ export function parseSmart(stdout: string): Reading<Smart> {
   const celsius = count(json.temperature?.current);
   const nvme = json.nvme_smart_health_information_log;
   if (passed === null && celsius === null && !nvme)
-    return unknown(said ? `smartctl: ${utf8(said)}` : 'The disk has no SMART data.');
+    return unknown(
+      said ? `smartctl: ${said}${/denied|permitted/i.test(said) ? RIGHTS : ''}` : 'The disk has no SMART data.',
+    );
 
   const table = Array.isArray(json.ata_smart_attributes?.table) ? json.ata_smart_attributes.table : [];
   const raw = (id: number) => count(table.find((a) => a?.id === id)?.raw?.value);

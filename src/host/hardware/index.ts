@@ -56,7 +56,9 @@ export function hardwareReader(root: Root, o: HardwareOptions): HardwareHost {
   const parts = Object.fromEntries(
     Object.entries(ask).map(([fact, of]) => [
       fact,
-      part(of as () => Promise<Reading<unknown>>, moving.has(fact) ? KEEP_MOVING_MS : KEEP_MS, o.clocks),
+      moving.has(fact)
+        ? part(of as () => Promise<Reading<unknown>>, KEEP_MOVING_MS, o.clocks, 0)
+        : part(of as () => Promise<Reading<unknown>>, KEEP_MS, o.clocks),
     ]),
   );
   return {
