@@ -190,37 +190,37 @@ export const newNonce = (): string => crypto.randomUUID().slice(0, 8);
  * renderer may have clipped a string and lost one of its marks: then rather too much is fenced than too little.
  */
 export function fence(text: string, nonce: string, sources: readonly string[]): string {
-  const rows = text.split('\n').map((line) => ({ line, foreign: false, from: new Set<number>() }));
-  let inside = -1;
+  const rows = text.split('\n').map((line) => ({ line, foreign: false, from: new Set<string>() }));
+  let inside: string | null = null; // the source of what has begun and not ended
   let boundary = 0;
   for (const [i, row] of rows.entries()) {
     const { line } = row;
-    if (inside >= 0) {
+    if (inside !== null) {
       row.foreign = true;
       row.from.add(inside);
     }
     for (let at = 0; at < line.length; at++) {
       const code = line.charCodeAt(at);
       if (code === 0xfdd0) {
-        inside = Math.max(0, line.charCodeAt(at + 1) - FIRST_SOURCE || 0);
+        inside = sources[line.charCodeAt(at + 1) - FIRST_SOURCE] ?? 'text'; // its source may be cut away
         row.foreign = true;
         row.from.add(inside);
         boundary = i + 1;
       } else if (code === 0xfdd1) {
-        if (inside < 0) for (const above of rows.slice(boundary, i)) above.foreign = true; // its beginning was cut away
+        if (inside === null) for (const above of rows.slice(boundary, i)) above.foreign = true; // its beginning was cut away
         row.foreign = true;
-        inside = -1;
+        inside = null;
         boundary = i + 1;
       }
     }
   }
   const out: string[] = [];
   let block: string[] = [];
-  const from = new Set<number>();
+  const from = new Set<string>();
   const close = () => {
     if (block.length === 0) return;
-    const names = [...from].map((s) => sources[s] ?? 'text').join(', ');
-    out.push(`⟦untrusted ${nonce} ${names || 'text'}⟧`, ...block, `⟦/untrusted ${nonce}⟧`);
+    const names = [...from].join(', ') || 'text';
+    out.push(`⟦untrusted ${nonce} ${names}⟧`, ...block, `⟦/untrusted ${nonce}⟧`);
     block = [];
     from.clear();
   };

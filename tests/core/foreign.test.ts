@@ -288,6 +288,11 @@ describe('fence', () => {
     expect(fence(`cut\naway${CLOSE}\ntail`, 'n', ['logs'])).toBe('⟦untrusted n text⟧\ncut\naway\n⟦/untrusted n⟧\ntail');
   });
 
+  test('what lost its source is not said to come from another', () => {
+    for (const clipped of [OPEN, `${OPEN}…`, `${OPEN}\uffee`])
+      expect(fence(`${clipped}\nrest`, 'n', ['logs']).split('\n')[0]).toBe('⟦untrusted n text⟧');
+  });
+
   test('names its source, joins neighbours, and leaves our own words outside', () => {
     const rows = rowsOf(['nginx', 'sshd']);
     const text = fence(`head\n${rows.map((r) => r.command).join('\n')}\ntail`, 'abcd1234', compiled.sources);

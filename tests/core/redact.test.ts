@@ -115,6 +115,7 @@ describe('deep', () => {
     const words = ['a b', 'c\td', 'e\u3000f', 'g\ue041h', 'i"j', 'k|l', ''];
     expect(redactor.deep(['mysql', `-p${p}`, ...words])).toEqual(['mysql', `-p${MARK('password')}`, ...words]);
     expect(redactor.deep(['mysql', `-p${p} x`, 'shop'])).toEqual(['mysql', `-p${MARK('password')}`, 'shop']);
+    expect(redactor.deep(['curl', `-ubob b:${p}`])).toEqual(['curl', `-ubob b:${MARK('password')}`]);
   });
 
   it('decides the same of a name after thousands of others', () => {

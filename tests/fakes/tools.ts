@@ -1,6 +1,7 @@
 /** Fixture tools: one for each thing the door can be asked to do. Each counts its runs and can be steered from a test. */
 import { setImmediate } from 'node:timers/promises';
 import * as z from 'zod';
+import type { ToolContext } from '../../src/core/call.ts';
 import { defineChange, defineRead } from '../../src/core/define.ts';
 import { OpsError } from '../../src/core/errors.ts';
 import { foreign, WaitS } from '../../src/core/schema.ts';
@@ -11,7 +12,7 @@ export const stage = {
   runs: 0,
   applied: 0,
   state: 'old',
-  behave: (async () => {}) as (signal: AbortSignal) => Promise<unknown>,
+  behave: (async () => {}) as (signal: AbortSignal, progress: ToolContext['progress']) => Promise<unknown>,
   /** A change waits here after its first effect. */
   afterCommit: (async () => {}) as (signal: AbortSignal) => Promise<unknown>,
   lines: [] as string[],
@@ -47,7 +48,7 @@ export const lookTool = defineRead({
   async handler(_input, { signal, progress }) {
     const runs = ++stage.runs;
     progress(1, 2, 'looking');
-    await stage.behave(signal);
+    await stage.behave(signal, progress);
     return { lines: stage.lines, runs, note: null };
   },
   text: ({ lines, runs }) => [`run ${runs}`, ...lines].join('\n'),
@@ -68,7 +69,7 @@ export const longTool = defineRead({
   async handler(_input, { signal, progress }) {
     stage.runs++;
     progress(1, 10, 'begun');
-    await stage.behave(signal);
+    await stage.behave(signal, progress);
     return { lines: stage.lines };
   },
   text: ({ lines }) => lines.join('\n'),
@@ -107,7 +108,7 @@ export const renameTool = defineChange({
   },
   async apply({ to }, ctx) {
     stage.runs++;
-    await stage.behave(ctx.signal);
+    await stage.behave(ctx.signal, ctx.progress);
     const before = stage.state;
     ctx.commit();
     stage.state = to;

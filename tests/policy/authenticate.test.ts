@@ -9,6 +9,8 @@ test('a client under a uid and a person under the same uid are two principals', 
   expect(client.scopes.has('audit:read')).toBe(false);
   expect([...person.scopes]).toEqual(['admin']);
   expect(stdioPrincipal(0, 'viewer').scopes.has('system:write')).toBe(false);
+  // Neither can be revoked: the kernel's word does not change while the process lives.
+  expect([client.valid(), person.valid()]).toEqual([true, true]);
 });
 
 test('a token is its principal while it stands, and stops the moment it is revoked', () => {
@@ -19,6 +21,8 @@ test('a token is its principal while it stands, and stops the moment it is revok
   const who = bearerPrincipal(tokens, 'right');
   expect(who).toMatchObject({ id: 'token:laptop', kind: 'token' });
   expect(who?.valid()).toBe(true);
+  // The same file, the same set: what is remembered of a set of rights is found again by the next request.
+  expect(bearerPrincipal(tokens, 'right')?.scopes).toBe(who?.scopes);
   stands = false;
   expect(who?.valid()).toBe(false);
   expect(bearerPrincipal(tokens, 'right')).toBeNull();

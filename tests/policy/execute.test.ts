@@ -1,10 +1,40 @@
 /** What the door runs: sharing, retries, time-outs, commits, long work, cancellation, progress. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import * as z from 'zod';
 import type { Progress } from '../../src/core/call.ts';
+import { defineChange } from '../../src/core/define.ts';
+import { OpsError } from '../../src/core/errors.ts';
+import type { Tool } from '../../src/core/tool.ts';
+import { createCoalescer } from '../../src/policy/coalesce.ts';
 import { callOf, operator, reader, rig, who } from '../fakes/policy.ts';
-import { deaf, stage, untilAborted } from '../fakes/tools.ts';
+import { deaf, fixtureTools, stage, untilAborted } from '../fakes/tools.ts';
 
 beforeEach(() => stage.reset());
+/** A door that has this tool too. */
+const withTool = (tool: Tool) => rig({ catalog: { tools: [...fixtureTools, tool], resources: [], prompts: [] } });
+/** A change that takes its time, names no wait of its own, and cannot be taken back. */
+const slowTool = defineChange({
+  name: 'fixture_slow',
+  title: 'Slow',
+  description: 'Changes a word, slowly. For tests.',
+  toolset: 'system',
+  core: true,
+  annotations: { idempotent: true, openWorld: false },
+  input: z.strictObject({ to: z.string() }),
+  risk: 'change',
+  scopes: { least: 'system:write' },
+  targets: () => [{ kind: 'path', name: '/word' }],
+  long: true,
+  limits: { timeoutMs: 600_000 },
+  preview: async ({ to }) => ({ summary: `Make it ${to}.`, digest: 'same' }),
+  async apply({ to }, ctx) {
+    ctx.commit();
+    await stage.behave(ctx.signal, ctx.progress);
+    stage.state = to;
+    return { summary: `It is ${to}.` };
+  },
+  undo: { kind: 'manual', why: 'what it was is not known.' },
+});
 const codeOf = (out: { status: string; error?: { code: string } }) => out.error?.code ?? out.status;
 
 describe('time-outs and callers who leave', () => {
@@ -26,6 +56,20 @@ describe('time-outs and callers who leave', () => {
     expect(codeOf(await out)).toBe('timeout');
     d.end();
   });
+
+  test.each(['fixture_look', 'fixture_rename'])(
+    '%s of a caller who has left before it began ends at once, and changes nothing',
+    async (tool) => {
+      const r = rig();
+      stage.behave = untilAborted;
+      const args = tool === 'fixture_look' ? {} : { to: 'new' };
+      expect(codeOf(await r.door.run(callOf(tool, args, { signal: AbortSignal.abort() })))).toBe('timeout');
+      await r.clock.advance(0);
+      expect(stage.applied).toBe(0);
+      expect(r.records.map((x) => x.event)).toEqual(['call']);
+      expect([r.held.size, r.clock.waiting()]).toEqual([0, 0]);
+    },
+  );
 
   test('a read stops with its caller', async () => {
     const r = rig();
@@ -141,6 +185,24 @@ describe('changes', () => {
     expect(stage.state).toBe('new');
   });
 
+  test('what cannot be taken back says so, and why; what had nothing to take back has no receipt', async () => {
+    const r = withTool(slowTool);
+    const out = await r.door.run(callOf('fixture_slow', { to: 'new' }));
+    expect(out).toMatchObject({
+      status: 'done',
+      data: { state: 'done', next: 'It cannot be undone here: what it was is not known.' },
+    });
+    const rename = fixtureTools.find((t) => t.name === 'fixture_rename')?.change;
+    if (!rename) throw new Error('no change');
+    const apply = async () => ({ summary: 'It was so already.' });
+    const already = { ...fixtureTools[3], name: 'fixture_already', change: { ...rename, apply } } as Tool;
+    const other = withTool(already);
+    const same = await other.door.run(callOf('fixture_already', { to: 'new' }));
+    expect(same).toMatchObject({ status: 'done', data: { state: 'done', summary: 'It was so already.' } });
+    expect(other.receipts.size + r.receipts.size).toBe(0);
+    expect(same.status === 'done' && [same.data.receipt, same.data.next]).toEqual([undefined, undefined]);
+  });
+
   test('a receipt takes the change back', async () => {
     const r = rig();
     await r.door.run(callOf('fixture_rename', { to: 'new' }));
@@ -203,6 +265,31 @@ describe('equal reads', () => {
     expect(stopped).toBe(true);
   });
 
+  test('the last caller of a run that a change made stale stops only that run', async () => {
+    const r = rig();
+    const coalescer = createCoalescer(r.clock);
+    const stopped: number[] = [];
+    let runs = 0;
+    const start = (signal: AbortSignal) => {
+      const mine = ++runs;
+      signal.addEventListener('abort', () => stopped.push(mine));
+      return untilAborted(signal);
+    };
+    const leaves = new AbortController();
+    const stays = new AbortController();
+    const stale = coalescer.share('k', leaves.signal, start).catch(() => 'left');
+    coalescer.forget();
+    const fresh = coalescer.share('k', stays.signal, start).catch(() => 'left');
+    leaves.abort();
+    expect(await stale).toBe('left');
+    // Who comes now still finds the fresh run.
+    const joined = coalescer.share('k', stays.signal, start).catch(() => 'left');
+    expect([runs, stopped]).toEqual([2, [1]]);
+    stays.abort();
+    expect(await Promise.all([fresh, joined])).toEqual(['left', 'left']);
+    expect(stopped).toEqual([1, 2]);
+  });
+
   test('a failure is not shared with who comes after it', async () => {
     const r = rig();
     stage.behave = async () => Promise.reject(Object.assign(new Error('gone'), { code: 'ENOENT' }));
@@ -261,6 +348,77 @@ describe('long work', () => {
     expect(r.kept.get(row?.kept ?? '')?.data).toEqual({ lines: ['one'] });
     expect(r.records.map((x) => x.event)).toEqual(['call', 'work']);
     expect(r.clock.waiting()).toBe(0);
+  });
+
+  test('that ends within its wait is answered as any other, and leaves no handle', async () => {
+    const r = rig();
+    stage.lines = ['one'];
+    expect(await r.door.run(callOf('fixture_long', { wait_s: 2 }))).toMatchObject({
+      status: 'done',
+      data: { lines: ['one'] },
+    });
+    expect([r.work.size, r.clock.waiting()]).toEqual([0, 0]);
+  });
+
+  test('waits as long as the owner set where the call says nothing, and a change goes on too', async () => {
+    const r = withTool(slowTool);
+    const d = deaf();
+    stage.behave = d.wait;
+    let answered = false;
+    const out = r.door.run(callOf('fixture_slow', { to: 'new' })).finally(() => {
+      answered = true;
+    });
+    await r.clock.advance(r.policy.waitMs - 1);
+    expect(answered).toBe(false);
+    await r.clock.advance(1);
+    const first = await out;
+    expect(first).toMatchObject({ status: 'running', data: { state: 'running', summary: 'fixture_slow goes on.' } });
+    expect(first.status === 'running' && slowTool.output.safeParse(first.data).success).toBe(true);
+    d.end();
+    await r.clock.advance(0);
+    const row = [...r.work.values()][0];
+    expect(r.kept.get(row?.kept ?? '')).toMatchObject({ data: { state: 'done', summary: 'It is new.' }, lists: [] });
+    expect([stage.state, r.held.size, r.clock.waiting()]).toEqual(['new', 0, 0]);
+  });
+
+  test('tells how far it is under its handle, once its caller has been answered', async () => {
+    const r = rig();
+    const d = deaf();
+    const seen: Progress[] = [];
+    stage.behave = async (_signal, progress) => {
+      await d.wait();
+      progress(7, 10);
+    };
+    const out = r.door.run(callOf('fixture_long', { wait_s: 1 }, { progress: (x) => seen.push(x) }));
+    await r.clock.advance(1_000);
+    await out;
+    d.end();
+    await r.clock.advance(0);
+    expect([...r.work.values()][0]?.progress).toEqual({ done: 7, total: 10 });
+    expect(seen).toEqual([{ done: 1, total: 10, text: 'begun' }]);
+  });
+
+  test('whose end cannot be recorded gives its place back, and the log has the reason', async () => {
+    const said: unknown[] = [];
+    let open = 0;
+    const enter = () => {
+      open++;
+      return { [Symbol.dispose]: () => void open-- };
+    };
+    const r = rig({ slots: { enter } });
+    r.policy.log = { ...r.policy.log, error: (fields) => said.push(fields) };
+    r.policy.work.finish = () => {
+      throw new Error('disk full');
+    };
+    const d = deaf();
+    stage.behave = d.wait;
+    const out = r.door.run(callOf('fixture_long', { wait_s: 0 }));
+    await r.clock.advance(0);
+    await out;
+    d.end();
+    await r.clock.advance(0);
+    expect(said).toMatchObject([{ err: { message: 'disk full' } }]);
+    expect([open, r.clock.waiting()]).toEqual([0, 0]);
   });
 
   test('keeps its place among the calls under way until it ends', async () => {
@@ -323,16 +481,48 @@ describe('long work', () => {
     expect(row).toMatchObject({ state: 'failed', error: { code: 'unavailable' } });
     expect(row?.error?.message).not.toContain('hunter2');
   });
+
+  test('that fails keeps the way out too', async () => {
+    const r = rig();
+    const d = deaf();
+    stage.behave = async () => {
+      await d.wait();
+      throw new OpsError('conflict', 'Busy.', { hint: 'Unlock it with password=hunter2hunter2 first.' });
+    };
+    const out = r.door.run(callOf('fixture_long', { wait_s: 0 }));
+    await r.clock.advance(0);
+    await out;
+    d.end();
+    await r.clock.advance(0);
+    const error = [...r.work.values()][0]?.error;
+    expect(error).toMatchObject({ code: 'conflict', message: 'Busy.', hint: expect.stringMatching(/^Unlock it/) });
+    expect(error?.hint).not.toContain('hunter2');
+  });
 });
 
-test('progress arrives at most twice a second', async () => {
+test('progress arrives at most twice a second, without the secrets of its words', async () => {
   const r = rig();
   const seen: Progress[] = [];
   const d = deaf();
-  stage.behave = d.wait;
+  stage.behave = async (_signal, progress) => {
+    progress(2, 2, 'too soon');
+    await d.wait();
+    progress(3);
+    progress(4);
+  };
   const out = r.door.run(callOf('fixture_look', {}, { progress: (x) => seen.push(x) }));
-  await r.clock.advance(0);
+  await r.clock.advance(499);
+  expect(seen).toEqual([{ done: 1, total: 2, text: 'looking' }]);
+  await r.clock.advance(1);
   d.end();
   await out;
-  expect(seen).toEqual([{ done: 1, total: 2, text: 'looking' }]);
+  expect(seen.slice(1)).toEqual([{ done: 3 }]);
+  stage.behave = async (_signal, progress) => {
+    await new Promise<void>((resolve) => r.clock.after(500, resolve));
+    progress(1, 1, 'with password=hunter2hunter2');
+  };
+  const again = r.door.run(callOf('fixture_look', {}, { progress: (x) => seen.push(x) }));
+  await r.clock.advance(500);
+  await again;
+  expect(seen.at(-1)?.text).toMatch(/^with password=⟦redacted:/);
 });

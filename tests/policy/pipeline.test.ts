@@ -1,10 +1,12 @@
 /** The door: a fault at each step, for each face. Each stops there, changes nothing and leaves exactly one closing record. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import * as z from 'zod';
 import type { Call, Face } from '../../src/core/call.ts';
+import { defineRead } from '../../src/core/define.ts';
 import { OpsError } from '../../src/core/errors.ts';
 import type { Policy } from '../../src/policy/ports.ts';
 import { callOf, operator, type Rig, reader, rig, who } from '../fakes/policy.ts';
-import { stage } from '../fakes/tools.ts';
+import { fixtureTools, stage } from '../fakes/tools.ts';
 
 beforeEach(() => stage.reset());
 
@@ -182,6 +184,66 @@ test('a wrong argument or tool is told what was meant', async () => {
   expect(await say('fixture_look', { limit: 9_999 })).toMatchObject({
     message: expect.stringMatching(/^limit: .*5000/),
   });
+});
+
+test('several wrong arguments are told in one answer, and a flood of them in a short one', async () => {
+  const many = defineRead({
+    name: 'fixture_many',
+    title: 'Many',
+    description: 'Takes seven numbers. For tests.',
+    toolset: 'system',
+    core: true,
+    annotations: { idempotent: true, openWorld: false },
+    input: z.strictObject(Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`n${i}`, z.number()]))),
+    output: z.object({}),
+    risk: 'read',
+    scopes: { least: 'system:read' },
+    handler: async () => ({}),
+    text: () => '',
+  });
+  const r = rig({ catalog: { tools: [...fixtureTools, many], resources: [], prompts: [] } });
+  const say = async (tool: string, args: unknown) => {
+    const out = await r.door.run(callOf(tool, args));
+    if (out.status !== 'failed') throw new Error('no complaint');
+    return { message: out.error.message, ...out.error.details };
+  };
+  expect(await say('fixture_look', { lmit: 5, pth: '/x' })).toMatchObject({
+    message: 'Unknown arguments lmit, pth.',
+    candidates: ['limit', 'path'],
+  });
+  expect(await say('fixture_broken', { a: 1 })).toMatchObject({ hint: 'fixture_broken takes: no arguments.' });
+  const flood = await say('fixture_many', {});
+  expect(flood.message.match(/n\d: /g)).toHaveLength(5);
+  expect(flood.message).toMatch(/And 2 more\.$/);
+  const huge = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`${'x'.repeat(500)}${i}`, 1]));
+  expect((await say('fixture_look', huge)).message.length).toBeLessThan(500);
+});
+
+test('arguments that are no JSON leave their record all the same', async () => {
+  const cycle: Record<string, unknown> = { limit: 1 };
+  cycle.self = cycle;
+  for (const args of [cycle, { limit: Number.NaN }]) {
+    const r = rig();
+    const out = await r.door.run(callOf('fixture_look', args));
+    expect(out.status === 'failed' && out.error.code).toBe('validation');
+    expect(closings(r)).toMatchObject([{ fields: { outcome: 'validation', argsDigest: expect.any(String) } }]);
+    expect(() => JSON.stringify(closings(r))).not.toThrow();
+  }
+});
+
+test('what breaks inside is in the log with its cause, under the id of the call, also when it names itself', async () => {
+  const said: { call?: string; err?: unknown }[] = [];
+  const r = rig();
+  r.policy.log = { ...r.policy.log, error: (fields) => said.push(fields) };
+  const bug = new OpsError('internal', 'The state is not what it must be.');
+  stage.behave = async () => Promise.reject(bug);
+  await r.door.run(callOf('fixture_look', {}, { id: 'one' }));
+  stage.behave = async () => boom();
+  await r.door.run(callOf('fixture_look', {}, { id: 'two' }));
+  expect(said.map((s) => [s.call, (s.err as Error).message])).toEqual([
+    ['one', bug.message],
+    ['two', 'hunter2 in the cause'],
+  ]);
 });
 
 test('the HTTP face asks ahead and gets the refusal that the call would get, without a record or a point', async () => {

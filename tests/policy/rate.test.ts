@@ -61,6 +61,14 @@ describe('points', () => {
     expect(rate.takeChange('token:a')).toBe(3_600_000);
   });
 
+  test('more principals than there can be are held in bounded memory, and win nobody new points', () => {
+    const { reserve } = shared();
+    const rate = createRate({ reserve, perMinute: 6, changesPerHour: 5, clock: fakeClock(0) });
+    for (let i = 0; i < 6; i++) expect(rate.take('token:a', 1)).toBeNull();
+    for (let i = 0; i < 2_500; i++) rate.take(`token:${i}`, 1);
+    expect(rate.take('token:a', 1)).toBe(60_000);
+  });
+
   test('changes are counted by the hour', async () => {
     const clock = fakeClock(0);
     const rate = createRate({ reserve: shared().reserve, perMinute: 60, changesPerHour: 2, clock });

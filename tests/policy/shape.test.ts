@@ -1,5 +1,7 @@
 /** What leaves the door: cut to a budget, kept under a handle, fenced, redacted, parsed. */
 import { beforeEach, expect, test } from 'vitest';
+import * as z from 'zod';
+import { defineRead } from '../../src/core/define.ts';
 import { callOf, reader, rig, who } from '../fakes/policy.ts';
 import { stage } from '../fakes/tools.ts';
 
@@ -38,12 +40,76 @@ test('an answer never passes 16 KiB, and still satisfies its schema', async () =
   }
 });
 
+test('a list that this answer does not have is not cut, and one cut twice is kept once', async () => {
+  const some = defineRead({
+    name: 'fixture_some',
+    title: 'Some',
+    description: 'Answers a list, or none. For tests.',
+    toolset: 'system',
+    core: true,
+    annotations: { idempotent: true, openWorld: false },
+    input: z.strictObject({ lines: z.number().int() }),
+    output: z.object({ lines: z.array(z.string()).optional() }),
+    risk: 'read',
+    scopes: { least: 'system:read' },
+    cut: { lists: ['lines'], show: () => 300 },
+    handler: async ({ lines }) => (lines === 0 ? {} : { lines: Array.from({ length: lines }, () => 'x'.repeat(900)) }),
+    text: ({ lines = [] }) => lines.join('\n'),
+  });
+  const r = rig({ catalog: { tools: [some], resources: [], prompts: [] } });
+  expect(done(await r.door.run(callOf('fixture_some', { lines: 0 }))).data).toEqual({});
+  expect(r.kept.size).toBe(0);
+  const { data } = done(await r.door.run(callOf('fixture_some', { lines: 400 })));
+  expect(data.lines.length).toBeLessThan(300);
+  expect(r.kept.size).toBe(1);
+  expect(r.kept.get(data.more?.handle ?? '')?.data.lines).toHaveLength(400);
+});
+
 test('one item too large for any answer leaves an honest empty list, with the whole under its handle', async () => {
   const r = rig();
   stage.lines = ['x'.repeat(40_000)];
   const out = done(await r.door.run(callOf('fixture_look')));
   expect(out.data.lines).toEqual([]);
   expect(out.data.more).toMatchObject({ shown: 0, total: 1 });
+});
+
+test('a person’s terminal may show more than a model’s window, and no more than 64 KiB', async () => {
+  const view = { paint: (_k: string, t: string) => t, width: 80, now: 0 };
+  const r = rig();
+  stage.lines = Array.from({ length: 200 }, (_, i) => `${i} `.padEnd(100, 'x'));
+  const person = done(await r.door.run(callOf('fixture_look', { limit: 5_000 }, { view })));
+  const model = done(await r.door.run(callOf('fixture_look', { limit: 5_000 })));
+  expect(person.data.lines).toHaveLength(200);
+  expect(model.data.lines.length).toBeLessThan(200);
+  stage.lines = Array.from({ length: 2_000 }, (_, i) => `${i} `.padEnd(100, 'x'));
+  await r.clock.advance(1_000);
+  const most = done(await r.door.run(callOf('fixture_look', { limit: 5_000 }, { view })));
+  expect(bytes(most)).toBeLessThanOrEqual(64 * 1024);
+  expect(most.data.more).toMatchObject({ total: 2_000 });
+});
+
+test('an answer too large that has no list to shorten is refused with a way out, never sent', async () => {
+  const blob = defineRead({
+    name: 'fixture_blob',
+    title: 'Blob',
+    description: 'Answers one long text. For tests.',
+    toolset: 'system',
+    core: true,
+    annotations: { idempotent: true, openWorld: false },
+    input: z.strictObject({}),
+    output: z.object({ text: z.string() }),
+    risk: 'read',
+    scopes: { least: 'system:read' },
+    handler: async () => ({ text: 'x'.repeat(20_000) }),
+    text: ({ text }) => text.slice(0, 10),
+  });
+  const r = rig({ catalog: { tools: [blob], resources: [], prompts: [] } });
+  const out = await r.door.run(callOf('fixture_blob'));
+  expect(out).toMatchObject({
+    status: 'failed',
+    error: { code: 'limit', details: { hint: expect.stringMatching(/less/) } },
+  });
+  expect(r.records.at(-1)?.fields.outcome).toBe('limit');
 });
 
 test('a result that cannot be kept says so, and how to go on', async () => {
