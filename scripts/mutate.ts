@@ -92,8 +92,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     what: 'equal reads are shared across rights',
     file: engine,
-    find: '`${tool.name} ${rights} ${job.canonical}`',
-    put: '`${tool.name} ${rights && ""} ${job.canonical}`',
+    find: '`${tool.name} ${rightsOf(who.scopes)} ${job.canonical}`',
+    put: '`${tool.name} ${rightsOf(who.scopes) && ""} ${job.canonical}`',
   },
   {
     what: 'a change is tried twice',
@@ -183,4 +183,4 @@ function main(): number {
   return bad === 0 ? 0 : 1;
 }
 
-process.exitCode = main();
+if (import.meta.main) process.exitCode = main();
