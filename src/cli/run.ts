@@ -6,24 +6,26 @@
 import { type Flags, parseFlags } from '../config/flags.ts';
 import { loadConfig } from '../config/load.ts';
 import { OpsError } from '../core/errors.ts';
+import type { AT_TERMINAL } from './at_terminal.ts';
 import { type Command, type CommandName, commandOf, type Run } from './commands.ts';
 import { tell } from './failure.ts';
 import { help, unknown, version } from './help.ts';
 import { onSignals, type Signals } from './signals.ts';
 import type { Terminal } from './terminal.ts';
-import { VERSION } from './version.ts';
 
 type Does = (r: Run) => Promise<number>;
+
+const atTerminal = async (name: keyof typeof AT_TERMINAL) => (await import('./at_terminal.ts')).AT_TERMINAL[name];
 
 const DOES: Record<CommandName, () => Does | Promise<Does>> = {
   serve: async () => (await import('./serve.ts')).run,
   stdio: async () => (await import('./stdio.ts')).run,
-  tools: async () => (await import('./tools.ts')).run,
-  call: async () => (await import('./call.ts')).run,
-  'token add': async () => (await import('./token.ts')).add,
-  'token list': async () => (await import('./token.ts')).list,
-  'token revoke': async () => (await import('./token.ts')).revoke,
-  config: async () => (await import('./config.ts')).run,
+  tools: () => atTerminal('tools'),
+  call: () => atTerminal('call'),
+  'token add': () => atTerminal('token add'),
+  'token list': () => atTerminal('token list'),
+  'token revoke': () => atTerminal('token revoke'),
+  config: () => atTerminal('config'),
   doctor: async () => (await import('./doctor.ts')).run,
   version: () => version,
   help: () => help,
@@ -71,17 +73,8 @@ export async function run(argv: readonly string[], io: Terminal): Promise<number
     load,
     async open(role) {
       const loaded = await load();
-      const [{ createApp }, { createLog }, { createRedactor }] = await Promise.all([
-        import('../app.ts'),
-        import('../log.ts'),
-        import('../core/redact.ts'),
-      ]);
-      // A person who asked for an answer is not told how the house is run, unless the log was set so.
-      const level =
-        role === 'cli' && loaded.origins.get('log.level')?.from === 'default' ? 'warn' : loaded.config.log.level;
-      const { text } = createRedactor({ values: loaded.config.redact.values });
-      const log = createLog({ ...loaded.config.log, level, redact: text });
-      return createApp({ loaded, log, role, version: VERSION });
+      const { openProduct } = await import('./product.ts');
+      return openProduct(loaded, role);
     },
   };
   try {

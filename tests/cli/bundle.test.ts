@@ -32,7 +32,7 @@ test('help and version load neither settings nor the product', () => {
 });
 
 test('a call at the terminal loads no protocol', () => {
-  const names = loaded('src/cli/run.ts', 'src/cli/call.ts', 'src/app.ts');
+  const names = loaded('src/cli/run.ts', 'src/cli/at_terminal.ts', 'src/cli/product.ts');
   for (const name of [...HEAVY, '@modelcontextprotocol/server']) expect(names).not.toContain(name);
 });
 
@@ -50,7 +50,7 @@ test('stdio loads for its first answers no package at all, no tool, no database 
 });
 
 test('stdio loads nothing of HTTP, and of pino and yaml only when a line or a file needs them', () => {
-  const names = loaded('src/cli/run.ts', 'src/cli/stdio.ts', 'src/app.ts', 'src/log.ts', 'src/edge/served.ts');
+  const names = loaded('src/cli/run.ts', 'src/cli/stdio.ts', 'src/cli/product.ts', 'src/edge/served.ts');
   expect(names).toContain('@modelcontextprotocol/server');
   for (const name of HEAVY) expect(names).not.toContain(name);
 });
