@@ -67,6 +67,8 @@ export interface ToolContext {
   recentProcesses(): ProcessList | null;
   /** How long this caller would rather wait than go without a slow fact: a person more than a model that can ask again. */
   patienceMs?: number;
+  /** How long a call waits for work unless it says so itself (`limits.waitSeconds`). */
+  waitMs: number;
   /** What toolsets are left out on this host, and why. */
   absent(): readonly Blind[];
   /** Results kept for this principal. */

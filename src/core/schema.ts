@@ -34,8 +34,8 @@ export const WaitS = z
   .int()
   .min(0)
   .max(40)
-  .default(20)
-  .describe('Longest wait; then it goes on and answers running.');
+  .optional()
+  .describe('Longest wait, 20 unless the owner set another; then it goes on and answers running.');
 
 export const limit = (standard: number, max: number) => z.number().int().min(1).max(max).default(standard);
 

@@ -279,6 +279,7 @@ function context(job: Job, signal: AbortSignal, e: Engine, p: Policy, report?: (
   let last = Number.NEGATIVE_INFINITY;
   return {
     ...p.context,
+    waitMs: p.waitMs,
     signal,
     now: p.clock.now,
     progress(done, total, text) {

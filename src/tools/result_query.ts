@@ -79,8 +79,9 @@ export const resultQuery = defineRead({
         ? 'Asked to stop; work that has begun its change runs to its end.'
         : `There is nothing to stop: it is ${kept.state}.`;
     }
-    if (kept.state === 'running' && i.wait_s > 0)
-      kept = found(await ctx.results.wait(i.handle, i.wait_s * 1000, ctx.signal), i.handle);
+    const waitMs = i.wait_s === undefined ? ctx.waitMs : i.wait_s * 1_000;
+    if (kept.state === 'running' && waitMs > 0)
+      kept = found(await ctx.results.wait(i.handle, waitMs, ctx.signal), i.handle);
     else if (i.cancel) kept = found(ctx.results.get(i.handle), i.handle);
     return { ...page(kept, i), ...heading(kept, note) };
   },

@@ -15,6 +15,7 @@ export function context(over: Partial<SystemHost> = {}, also: Partial<ToolContex
     progress() {},
     recent: () => [fakeSnapshot(0)],
     recentProcesses: () => fakeProcesses(0),
+    waitMs: 20_000,
     absent: () => [],
     results: resultsOf({}),
     ...also,
