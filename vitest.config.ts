@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -11,6 +12,8 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: 'forks',
+    // Much of the suite waits for processes it has started: one worker fewer than processors would leave those idle.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     // `npm run coverage`. What decides who may do what is covered whole; the floor of the rest is what catches a forgotten file.
     // What runs in a process of its own (serve, stdio and doctor of the built command, the hardware child, the workers of hung
     // mounts) counts as never run here, though tests/e2e, tests/cli/product.test.ts and tests/host run it from outside. Nothing
