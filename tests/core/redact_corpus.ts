@@ -120,7 +120,7 @@ export function secrets(): Planted[] {
     one((p) => `[Interface]\nPrivateKey = ${p}\nAddress = 10.0.0.2/24`, `${b64(43)}=`),
     one((p) => `[Peer]\nPresharedKey=${p}\nEndpoint = x:51820`, `${b64(43)}=`),
     one((p) => `SetCredential=db:${p}`),
-    one((p) => `//registry.npmjs.org/:_authToken=${p}`),
+    one((p) => `//packages.example.org/:_authToken=${p}`),
     one((p) => `{"auths":{"r.example.net":{"auth":"${p}"}}}`, btoa(`bob:${user}`)),
     one((p) => `Server=db;Database=x;User Id=sa;Password=${p};Encrypt=true`),
     one(
@@ -283,7 +283,7 @@ export const ORDINARY: readonly string[] = [
   'curl -u bob https://nas.lan/',
   'http://[::1]:8080/path?x=a@b',
   'http://10.0.0.1:2379,http://10.0.0.2:2379',
-  'https://registry.npmjs.org:443/@types/node',
+  'https://packages.example.org:443/@types/node',
   'https://example.com/a?page=2&sort=key&token_type=bearer',
   'ssh://git@github.com/a/b.git',
   'mailto:bob@example.com',
