@@ -150,6 +150,9 @@ function missing(what: string, kind: string, name: string, names: string[], code
   return { kind: 'bad', what, error, code };
 }
 
+const REQUEST = new Set(['jsonrpc', 'id', 'method', 'params']);
+const RESPONSE = new Set(['jsonrpc', 'id', 'result', 'error']);
+
 /** What is wrong with a body or line as a JSON-RPC message; null when nothing is. */
 export function faultOf(message: unknown): OpsError | null {
   if (Array.isArray(message))
@@ -160,6 +163,13 @@ export function faultOf(message: unknown): OpsError | null {
   if (jsonrpc !== '2.0') return new OpsError('validation', '`jsonrpc` must be "2.0".', { hint });
   if (id !== undefined && typeof id !== 'string' && !Number.isSafeInteger(id))
     return new OpsError('validation', '`id` must be a string or an integer.', { hint });
+  // The SDK drops such a message without a word, and its sender would wait for ever.
+  const known = typeof method === 'string' ? REQUEST : RESPONSE;
+  const extra = Object.keys(message).find((key) => !known.has(key));
+  if (extra !== undefined)
+    return new OpsError('validation', `A JSON-RPC message has no member ${JSON.stringify(extra.slice(0, 40))}.`, {
+      hint: 'Send arguments in `params.arguments`, and what is said about a request in `params._meta`.',
+    });
   if (typeof method === 'string')
     return params === undefined || isRecord(params)
       ? null

@@ -18,8 +18,8 @@ export interface LineHooks {
   early?(line: string): string | null;
   /** A line waits for `proceed`. */
   wanted?(): void;
-  /** A line that is no message: what to answer. */
-  refuse(error: OpsError, code: number): JSONRPCMessage;
+  /** A line that is no message: what to answer, and to which request, where that can be told. */
+  refuse(error: OpsError, code: number, id?: unknown): JSONRPCMessage;
   /** Asked before a request is delivered; an answer means that it is not. */
   intercept(message: Request): JSONRPCMessage | null;
   /** What is about to be answered. */
@@ -282,7 +282,10 @@ export class LineTransport implements Transport {
     }
     const fault = faultOf(message);
     if (fault) {
-      this.#write(this.#hooks.refuse(fault, -32_600));
+      const { id, method } = isRecord(message) ? message : {};
+      // Answered to no id where the line is no request, or the answer would be taken for that of another one.
+      const own = method !== undefined && !this.#unanswered.has(id as never) ? id : null;
+      this.#write(this.#hooks.refuse(fault, -32_600, own));
       return;
     }
     const m = message as JSONRPCMessage & Partial<Request>;

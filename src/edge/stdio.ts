@@ -73,8 +73,8 @@ export function serveStdioFace(o: {
       return answer;
     },
     wanted: () => void begin(),
-    refuse(error, code) {
-      return rpcError(null, error, refused('a line of input', error), code) as unknown as JSONRPCMessage;
+    refuse(error, code, id) {
+      return rpcError(id, error, refused('a line of input', error), code) as unknown as JSONRPCMessage;
     },
     intercept({ id, method, params }: Request) {
       if (!whole) return null;

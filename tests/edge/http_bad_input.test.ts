@@ -27,6 +27,7 @@ describe('bodies', () => {
     ['a number', '7', 400, -32_600],
     ['null', 'null', 400, -32_600],
     ['no jsonrpc', '{"id":1,"method":"tools/list"}', 400, -32_600],
+    ['a member that no message has', '{"jsonrpc":"2.0","id":1,"method":"tools/list","extra":1}', 400, -32_600],
     ['an id of a wrong type', '{"jsonrpc":"2.0","id":{},"method":"tools/list"}', 400, -32_600],
     ['a null id', '{"jsonrpc":"2.0","id":null,"method":"tools/list"}', 400, -32_600],
     ['params that are no object', '{"jsonrpc":"2.0","id":1,"method":"tools/list","params":[1]}', 400, -32_600],

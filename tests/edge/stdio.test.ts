@@ -168,6 +168,13 @@ describe('bad input', () => {
   test.each([
     ['malformed JSON', '{"jsonrpc":', -32_700, null, 'refused a line of input validation'],
     ['no message', '7', -32_600, null, 'refused a line of input validation'],
+    [
+      'a member that no message has',
+      '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"system_overview","arguments":{}},"extra":1}',
+      -32_600,
+      5,
+      'refused a line of input validation',
+    ],
     ['an array', '[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32_600, null, 'refused a line of input validation'],
     ['an unknown method', legacy('tools/lust'), -32_601, 1, 'refused tools/lust not_found'],
     ['a method that is gone', modern('ping').body, -32_601, 1, 'refused ping not_found'],
