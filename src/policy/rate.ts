@@ -14,7 +14,8 @@ const MAX_PRINCIPALS = 1_000;
 export type Reserve = (key: string, points: number, windowMs: number, max: number, now: number) => number | null;
 
 export function createRate(o: { reserve: Reserve; perMinute: number; changesPerHour: number; clock: Clock }): Rate {
-  const block = Math.max(1, Math.min(20, Math.floor(o.perMinute / 6)));
+  // What is forfeit is at most a sixth of the limit; what is written, at most some fifty times a second.
+  const block = Math.max(1, Math.min(Math.max(20, Math.floor(o.perMinute / 3_000)), Math.floor(o.perMinute / 6)));
   const buckets = new Map<string, { window: number; left: number; alone: number }>();
 
   function bucket(principal: string, now: number) {

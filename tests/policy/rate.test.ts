@@ -41,6 +41,21 @@ describe('points', () => {
     expect(s.asked()).toBeLessThanOrEqual(10);
   });
 
+  test('the blocks of a very large limit are larger, and never more than a sixth of a small one', () => {
+    const asked: number[] = [];
+    for (const perMinute of [6, 600, 6_000_000])
+      createRate({
+        reserve: (_key, points) => {
+          asked.push(points);
+          return points;
+        },
+        perMinute,
+        changesPerHour: 5,
+        clock: fakeClock(0),
+      }).take('token:a', 1);
+    expect(asked).toEqual([1, 20, 2_000]);
+  });
+
   test('asking ahead takes nothing', () => {
     const rate = createRate({ reserve: shared().reserve, perMinute: 6, changesPerHour: 5, clock: fakeClock(0) });
     for (let i = 0; i < 50; i++) expect(rate.peek('token:a', 1)).toBeNull();

@@ -11,7 +11,9 @@ function two() {
   const state = newState();
   const time = clock();
   const log = memoryLog();
-  return { state, time, log, cli: openTokens(state, log, time.now), server: openTokens(state, log, time.now) };
+  let ms = 0;
+  const open = () => openTokens(state, log, time.now, () => ++ms);
+  return { state, time, log, cli: open(), server: open() };
 }
 
 describe('tokens', () => {
@@ -49,6 +51,24 @@ describe('tokens', () => {
     expect(server.holds(again.record)).toBe(true);
     // The same name, another token: a session of the old one stays refused.
     expect(server.holds(one.record)).toBe(false);
+  });
+
+  it('what was seen is believed for less than a millisecond, by others only', () => {
+    const { state, log, time, cli } = two();
+    let ms = 10;
+    const server = openTokens(state, log, time.now, () => ms);
+    const { secret } = cli.add({ name: 'a', role: 'viewer' });
+    expect(server.find(secret)).not.toBeNull();
+    cli.revoke('a');
+    ms += 0.9;
+    expect(server.find(secret)).not.toBeNull();
+    ms += 0.1;
+    expect(server.find(secret)).toBeNull();
+    // Its own change is seen at once.
+    const own = server.add({ name: 'b', role: 'viewer' });
+    expect(server.find(own.secret)).not.toBeNull();
+    server.revoke('b');
+    expect(server.find(own.secret)).toBeNull();
   });
 
   it('a file of the same length and time is still seen as another', () => {
