@@ -1,4 +1,5 @@
 /** A call, who makes it, what comes of it, and what a tool is given to work with. Types only. */
+import type { AuditSearch } from './audit.ts';
 import type { OpsError } from './errors.ts';
 import type { Blind, Host, ProcessList, Snapshot } from './host.ts';
 import type { Scope } from './scopes.ts';
@@ -36,6 +37,14 @@ export interface Call {
   narrow?: Narrow;
   /** How the text is rendered: a person's terminal, or (absent) a model's fenced view. */
   view?: View;
+  /** What the MCP client's user answered to the question that this very call was asked: a claim of the client, judged by policy. */
+  answer?: ClientAnswer;
+}
+
+export interface ClientAnswer {
+  /** Of the approval that the question was about. */
+  handle: string;
+  accepted: boolean;
 }
 
 export interface Narrow {
@@ -51,9 +60,21 @@ export interface Progress {
 
 export type Outcome =
   | { status: 'done'; data: Record<string, unknown>; text: string; foreignPaths: string[] }
-  | { status: 'pending'; data: Record<string, unknown>; text: string; foreignPaths: string[] }
+  | {
+      status: 'pending';
+      data: Record<string, unknown>;
+      text: string;
+      foreignPaths: string[];
+      /** Present only where the owner lets the client ask its user. `message` is clean of control characters and secrets. */
+      ask?: Ask;
+    }
   | { status: 'running'; data: Record<string, unknown>; text: string; foreignPaths: string[] }
   | { status: 'failed'; error: OpsError };
+
+export interface Ask {
+  handle: string;
+  message: string;
+}
 
 export interface ToolContext {
   host: Host;
@@ -73,6 +94,8 @@ export interface ToolContext {
   absent(): readonly Blind[];
   /** Results kept for this principal. */
   results: Results;
+  /** The audit, as far as this principal may read it. */
+  audit: AuditSearch;
 }
 
 export type WorkState = 'running' | 'done' | 'failed' | 'cancelled' | 'lost';

@@ -11,6 +11,7 @@ export function approvalsByMode(mode: Mode): Approvals {
       if (mode === 'full' && risk === 'change') return { verdict: 'granted', by: 'mode: full' };
       return {
         verdict: 'refused',
+        by: `mode: ${mode}`,
         why: `${tool} would ${risk === 'destroy' ? 'destroy something' : 'change this host'}, which needs an approval, and this version has no way to give one.`,
         hint:
           risk === 'destroy'

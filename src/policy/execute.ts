@@ -3,11 +3,12 @@
  * previewed again, on record before their first effect, then run to their verdict whoever has left). Long work goes on
  * under a handle. Who may do it was decided before; what leaves is shaped after.
  */
-import type { Call, Principal, Progress, ToolContext } from '../core/call.ts';
+import type { Ask, Call, Principal, Progress, ToolContext } from '../core/call.ts';
 import { OpsError, toOpsError } from '../core/errors.ts';
 import type { ChangeAnswer } from '../core/schema.ts';
 import type { Risk, Scope } from '../core/scopes.ts';
 import type { CatalogChange, CatalogRead, Changed, Preview, Target, Tool } from '../core/tool.ts';
+import { auditFor } from './audit_search.ts';
 import type { Coalescer } from './coalesce.ts';
 import { type Deadline, deadline, pause, raced } from './deadline.ts';
 import type { Policy, ResultsFor } from './ports.ts';
@@ -43,6 +44,7 @@ interface Granted {
   change: CatalogChange['change'];
   preview: Preview;
   by: string;
+  use?(): boolean;
 }
 
 /** Step 6: what a change would do, and whether it may. Reads are let through as they are. */
@@ -51,28 +53,41 @@ export async function approve(
   d: Deadline,
   e: Engine,
   p: Policy,
-): Promise<{ answer: ChangeAnswer; status: 'done' | 'pending' } | Approved> {
+  decidedBy: (by: string) => void,
+): Promise<
+  { answer: ChangeAnswer; status: 'done' } | { answer: ChangeAnswer; status: 'pending'; ask?: Ask } | Approved
+> {
   const { tool } = job;
   if (!tool.change) return { read: tool };
   const { change } = tool;
   const preview = await raced(change.preview(job.input, context(job, d.signal, e, p)), d.signal);
   if ((job.input as { dry_run?: boolean }).dry_run)
     return { status: 'done', answer: { state: 'dry_run', ...shown(preview) } };
-  const verdict = p.approvals.decide({
-    principal: job.who.id,
-    tool: tool.name,
-    risk: job.risk,
-    targets: job.targets,
-    input: job.canonical,
-    preview,
-  });
+  const { id, face, client, address, answer } = job.call;
+  const verdict = p.approvals.decide(
+    {
+      principal: job.who.id,
+      scopes: job.scopes,
+      tool: tool.name,
+      risk: job.risk,
+      targets: job.targets,
+      from: { id, face, ...(client ? { client } : {}), ...(address ? { address } : {}) },
+      input: job.canonical,
+      preview,
+    },
+    answer,
+  );
+  decidedBy(verdict.by);
   if (verdict.verdict === 'refused') throw new OpsError('permission', verdict.why, { hint: verdict.hint });
-  if (verdict.verdict === 'pending')
+  if (verdict.verdict === 'pending') {
+    const { handle, next, ask } = verdict;
     return {
       status: 'pending',
-      answer: { state: 'pending', ...shown(preview), handle: verdict.handle, next: verdict.next },
+      answer: { state: 'pending', ...shown(preview), handle, next },
+      ...(ask === undefined ? {} : { ask: { handle, message: ask } }),
     };
-  return { change, preview, by: verdict.by };
+  }
+  return { change, preview, by: verdict.by, ...(verdict.use ? { use: verdict.use } : {}) };
 }
 
 /** Step 7. `finish` shapes and keeps the answer of work that ends after its caller was told `running`. */
@@ -208,6 +223,12 @@ async function runChange(
         hint: 'Repeat the call to see it as it is now.',
       });
     d.signal.throwIfAborted();
+    // Only now, when nothing is in the way any more: a precondition that failed has not cost the person's yes. Of two
+    // equal calls one gets it. Should the record below fail, it is used up all the same, and nothing happens.
+    if (approved.use && !approved.use())
+      throw new OpsError('conflict', 'The approval of this call has been used, or has expired meanwhile.', {
+        hint: 'Repeat the call to ask for another one.',
+      });
     // On record before anything changes; when it cannot be written, the change does not happen.
     p.audit.append(
       'intent',
@@ -293,6 +314,7 @@ function context(job: Job, signal: AbortSignal, e: Engine, p: Policy, report?: (
       });
     },
     results: e.results(job.who),
+    audit: auditFor(job.who, p),
   };
 }
 

@@ -14,7 +14,7 @@ import { admit, need, visible } from './authorize.ts';
 import { complaint } from './complaint.ts';
 import { deadline } from './deadline.ts';
 import { approve, type Engine, execute, type Job, timeoutOf } from './execute.ts';
-import type { Door, Policy, Refused } from './ports.ts';
+import type { Door, Policy } from './ports.ts';
 import { type Answer, answer, clean } from './shape.ts';
 
 export function createDoor(p: Policy, e: Engine): Door {
@@ -23,7 +23,7 @@ export function createDoor(p: Policy, e: Engine): Door {
     run: (call) => run(call, p, e),
     check: (call) => check(call, p),
     visible: (principal, narrow) => visible(principal, narrow, p),
-    refused: (request) => refused(request, p),
+    refused: (request) => p.refusals.note(request),
   };
 }
 
@@ -81,10 +81,14 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
       const job: Job = { call, who, tool, input, canonical: canonical(input), scopes, risk, targets };
 
       // 6. approve: the preview is what the approver sees and what the approval binds
-      const approved = await approve(job, d, e, p);
-      if ('answer' in approved) return { status: approved.status, ...leave(job, approved.answer) };
+      const approved = await approve(job, d, e, p, (by) => {
+        facts.approval = by;
+      });
+      if ('answer' in approved) {
+        const { answer, ...status } = approved;
+        return { ...status, ...leave(job, answer) };
+      }
       if ('by' in approved) {
-        facts.approval = approved.by;
         const changeWaitMs = p.rate.takeChange(who.id);
         if (changeWaitMs !== null) throw tooMany(changeWaitMs);
       }
@@ -139,19 +143,6 @@ export function check(call: Call, p: Policy): OpsError | null {
   } catch (thrown) {
     return presentable(toOpsError(thrown), call, p);
   }
-}
-
-/** A request that was refused before it was a call leaves one record too. */
-export function refused(r: Refused, p: Policy): void {
-  p.audit.append('refused', {
-    call: r.id,
-    face: r.face,
-    who: r.principal?.id ?? 'anonymous',
-    address: r.address,
-    what: strip(r.what).slice(0, 200),
-    outcome: r.reason.code,
-    why: p.redactor.text(strip(r.reason.message)).slice(0, 300),
-  });
 }
 
 interface Facts {

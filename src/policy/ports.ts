@@ -2,10 +2,22 @@
  * What the door needs from the rest of the house, each as wide as its callers, and what the faces get of the door.
  * app.ts fills these from store and host; tests fill them with fakes. Types only.
  */
-import type { Call, Log, Outcome, Principal, Progress, Results, ToolContext, WorkState } from '../core/call.ts';
+import type { AuditSearch } from '../core/audit.ts';
+import type {
+  Call,
+  ClientAnswer,
+  Log,
+  Outcome,
+  Principal,
+  Progress,
+  Results,
+  ToolContext,
+  WorkState,
+} from '../core/call.ts';
 import type { OpsError } from '../core/errors.ts';
 import type { Mode, Risk, Scope } from '../core/scopes.ts';
 import type { Catalog, Preview, Target, Tool } from '../core/tool.ts';
+import type { Refusals } from './refusals.ts';
 
 /** What a face may do. Nothing else reaches a tool. */
 export interface Door {
@@ -42,6 +54,9 @@ export interface Policy {
   locks: Locks;
   receipts: Receipts;
   audit: Audit;
+  /** What the audit holds, for whoever may read it. */
+  records: AuditSearch;
+  refusals: Refusals;
   kept: Kept;
   work: Work;
   metrics: Metrics;
@@ -75,20 +90,31 @@ export interface Slots {
 
 export interface ApprovalRequest {
   principal: string;
+  /** What the call needs: whoever asks for the approval's state later must hold it still. */
+  scopes: Scope[];
   tool: string;
   risk: Risk;
   targets: Target[];
+  /** Who asks, for the approver's eyes: `client` is what the client calls itself. */
+  from: Pick<Call, 'id' | 'face' | 'client' | 'address'>;
   /** Canonical JSON of the validated input. */
   input: string;
   preview: Preview;
 }
+/** `by` is what decided, for the record: a rule, the mode, or an approval and who gave it. */
 export type Verdict =
-  | { verdict: 'granted'; by: string; id?: string }
-  | { verdict: 'pending'; handle: string; next: string }
-  | { verdict: 'refused'; why: string; hint: string };
+  | {
+      verdict: 'granted';
+      by: string;
+      /** Uses the approval up, durably; called just before the intent. False: another call was first, or it is too late. */
+      use?(): boolean;
+    }
+  /** `ask`: the words of a question that the client may put to its user. */
+  | { verdict: 'pending'; by: string; handle: string; next: string; ask?: string }
+  | { verdict: 'refused'; by: string; why: string; hint: string };
 export interface Approvals {
-  /** Granting uses the approval up: the next equal call needs a new one. */
-  decide(request: ApprovalRequest): Verdict;
+  /** `answer` counts only where the owner allows it, for this very binding, and never for `destroy`. */
+  decide(request: ApprovalRequest, answer?: ClientAnswer): Verdict;
 }
 
 export interface Locks {

@@ -60,7 +60,9 @@ test.each([
 });
 
 test('a change that waits for a decision is told from one that is done', async () => {
-  const approvals = { decide: () => ({ verdict: 'pending', handle: 'a_x', next: 'Ask the owner.' }) as const };
+  const approvals = {
+    decide: () => ({ verdict: 'pending', by: 'test', handle: 'a_x', next: 'Ask the owner.' }) as const,
+  };
   const waiting = call('fixture_rename', ['--to', 'new'], {}, { approvals });
   expect(await waiting.code).toBe(9);
   expect(waiting.io.stdout).toContain('pending');

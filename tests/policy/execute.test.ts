@@ -158,9 +158,9 @@ describe('changes', () => {
   test('an approval binds principal, tool, canonical input and digest', async () => {
     const r = rig();
     const asked: unknown[] = [];
-    r.policy.approvals.decide = (request) => {
-      asked.push(request);
-      return { verdict: 'refused', why: 'no', hint: 'no' };
+    r.policy.approvals.decide = ({ from: _, ...bound }) => {
+      asked.push(bound);
+      return { verdict: 'refused', by: 'test', why: 'no', hint: 'no' };
     };
     await r.door.run(callOf('fixture_rename', { dry_run: false, to: 'new' }));
     await r.door.run(callOf('fixture_rename', { to: 'new' }));

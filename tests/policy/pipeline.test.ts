@@ -90,7 +90,9 @@ const exits: Exit[] = [
   {
     step: '6 approve: pending',
     policy: {
-      approvals: { decide: () => ({ verdict: 'pending', handle: 'a_aaaaaaaaaaaaaaaa', next: 'deckhand approve' }) },
+      approvals: {
+        decide: () => ({ verdict: 'pending', by: 'mode: ask', handle: 'a_aaaaaaaaaaaaaaaa', next: 'deckhand approve' }),
+      },
     },
     want: 'pending',
   },
