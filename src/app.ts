@@ -17,10 +17,12 @@ import { createMetrics } from './policy/metrics.ts';
 import { createDoor } from './policy/pipeline.ts';
 import type { Clock, Door, Policy } from './policy/ports.ts';
 import { createRate } from './policy/rate.ts';
+import { createRefusals } from './policy/refusals.ts';
 import { resultsFor } from './policy/results.ts';
 import { createSlots } from './policy/slots.ts';
 import { createSampler } from './sampler.ts';
 import { openAudit } from './store/audit.ts';
+import { searchAudit } from './store/audit_read.ts';
 import { openDb } from './store/db.ts';
 import { openKept } from './store/kept.ts';
 import { openLeases } from './store/leases.ts';
@@ -88,7 +90,12 @@ export async function createApp(o: {
   const quotas = openQuotas(db);
   const receipts = openReceipts(state, db);
   const leases = openLeases(state, log);
-  const host = createHost({ procRoot: config.host.root, log });
+  const host = createHost({
+    procRoot: config.host.root,
+    log,
+    protect: config.processes.protect,
+    stateDir: config.state.dir,
+  });
   const identity = host.system.identity();
   const sampler = createSampler({
     system: host.system,
@@ -99,6 +106,7 @@ export async function createApp(o: {
     log,
   });
   const absent: Blind[] = [];
+  const redactor = createRedactor({ values: [...config.redact.values] });
   const policy: Policy = {
     catalog: o.catalog ?? catalog,
     off: offByConfig(config),
@@ -123,10 +131,12 @@ export async function createApp(o: {
     locks: { acquire: (key) => locks.acquire(key, self) },
     receipts,
     audit,
+    records: { search: (query, signal) => searchAudit(state.audit, query, signal) },
+    refusals: createRefusals({ audit, clock, redactor }),
     kept,
     work,
     metrics: createMetrics(),
-    redactor: createRedactor({ values: [...config.redact.values] }),
+    redactor,
     log,
     waitMs: config.limits.waitSeconds * 1_000,
   };
@@ -164,6 +174,7 @@ export async function createApp(o: {
     storeTrouble: () => db.degraded(),
     async close() {
       await sampler[Symbol.asyncDispose]();
+      policy.refusals.close();
       if (o.role !== 'cli') audit.append('stop', { role: o.role });
       audit.close();
       db.close();

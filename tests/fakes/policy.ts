@@ -7,6 +7,7 @@ import { approvalsByMode } from '../../src/policy/approve.ts';
 import { createCoalescer } from '../../src/policy/coalesce.ts';
 import { createDoor } from '../../src/policy/pipeline.ts';
 import type { Door, Policy } from '../../src/policy/ports.ts';
+import { createRefusals } from '../../src/policy/refusals.ts';
 import { resultsFor } from '../../src/policy/results.ts';
 import { createSlots } from '../../src/policy/slots.ts';
 import type { KeptRow } from '../../src/store/kept.ts';
@@ -90,6 +91,10 @@ export function rig(over: Partial<Policy> & { catalog?: Catalog; mode?: Mode } =
       append: (event, fields, o) => void records.push({ event, durable: o?.durable === true, fields }),
       digest: (text) => `digest:${text.length}`,
     },
+    records: {
+      search: async () => ({ entries: [], corrupt: 0, bytes: { looked: 0, total: 0 }, stopped: null, next: null }),
+    },
+    refusals: { note() {}, close() {} },
     kept: {
       put(r) {
         const id = handle('r', kept.size);
@@ -123,6 +128,7 @@ export function rig(over: Partial<Policy> & { catalog?: Catalog; mode?: Mode } =
     waitMs: 20_000,
     ...over,
   };
+  policy.refusals = over.refusals ?? createRefusals(policy);
   const store = {
     kept: (h: string, p: string) => (kept.get(h)?.principal === p ? (kept.get(h) ?? null) : null),
     work: (h: string, p: string) => (work.get(h)?.principal === p ? (work.get(h) ?? null) : null),

@@ -1,10 +1,13 @@
 /** What the door gives a tool, in a test: a fake host whose sampler has looked one second ago. */
+import type { AuditPage } from '../../src/core/audit.ts';
 import type { KeptResult, Results, ToolContext } from '../../src/core/call.ts';
 import type { SystemHost } from '../../src/core/host.ts';
 import type { Tool, View } from '../../src/core/tool.ts';
 import { FAKE_WALL_MS, fakeHost, fakeProcesses, fakeSnapshot } from '../fakes/host.ts';
 
 export const view: View = { paint: (_kind, text) => text, width: 200, now: FAKE_WALL_MS };
+
+const NOTHING: AuditPage = { entries: [], corrupt: 0, bytes: { looked: 0, total: 0 }, stopped: null, next: null };
 
 /** The first moment is the sampler's, the second is now: nothing has to wait. */
 export function context(over: Partial<SystemHost> = {}, also: Partial<ToolContext> = {}): ToolContext {
@@ -18,6 +21,7 @@ export function context(over: Partial<SystemHost> = {}, also: Partial<ToolContex
     waitMs: 20_000,
     absent: () => [],
     results: resultsOf({}),
+    audit: { search: async () => NOTHING },
     ...also,
   };
 }
