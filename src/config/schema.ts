@@ -156,6 +156,21 @@ export const ConfigSchema = z.strictObject({
     allow: toolNames('If not empty: only these tools exist, within the toolsets.'),
     deny: toolNames('These tools do not exist, whatever else is set.'),
   }),
+  processes: z.strictObject({
+    protect: set(
+      z
+        .array(
+          z
+            .string()
+            .max(64)
+            .regex(/^[^\p{Cc}*]+\*?$/u),
+        )
+        .max(200)
+        .default([]),
+      'Processes that `process_signal` never signals, besides those that hold up the host (init, sshd, systemd, container engines, Deckhand).',
+      { expects: 'names as process_list shows them, each with a * at its end or none' },
+    ),
+  }),
   stdio: z.strictObject({
     role: set(
       z.enum(ROLES).default('operator'),

@@ -4,6 +4,7 @@
  */
 
 import type { HardwareHost } from './hardware.ts';
+import type { SignalHost } from './signal.ts';
 
 /** What could be read, or why not. Unknown is never 0. */
 export type Reading<T> = { value: T; why?: undefined } | { value: null; why: string };
@@ -14,6 +15,7 @@ export type Whose = 'host' | 'container' | 'process';
 export interface Host {
   system: SystemHost;
   hardware: HardwareHost;
+  signals: SignalHost;
 }
 
 export interface Bounded {

@@ -15,6 +15,7 @@ import { healthReader } from './system/health.ts';
 import { type Facts, identityReader, kernelBoot, lxcfsFiles, machineMemory } from './system/identity.ts';
 import type { Mount } from './system/mounts.ts';
 import { processReader } from './system/processes.ts';
+import { signalHost } from './system/signal.ts';
 import { type Clocks, snapshotReader } from './system/snapshot.ts';
 import { virtualisation } from './system/virtualisation.ts';
 import { StatfsPool } from './worker.ts';
@@ -35,6 +36,10 @@ export interface HostOptions {
   statfsDeadlineMs?: number;
   /** Longest list of processes. */
   maxProcesses?: number;
+  /** Names of processes that are never signalled, besides those that hold up the host. */
+  protect?: readonly string[];
+  /** Deckhand's own state: other processes with a file in it open are Deckhands too. */
+  stateDir?: string;
 }
 
 export interface OpenHost extends Host {
@@ -97,6 +102,11 @@ export function createHost(o: HostOptions): OpenHost {
   let closed = false;
   return {
     hardware: { inventory: async (facts, asked) => (await hardware()).inventory(facts, asked) },
+    signals: signalHost(root, facts, clocks, {
+      ...commands,
+      protect: o.protect ?? [],
+      stateDir: o.stateDir ?? null,
+    }),
     system: {
       identity: identityReader(root, facts, clocks.now),
       snapshot: snapshotReader(root, files, facts, clocks),

@@ -24,6 +24,7 @@ const WHOLE_UP_TO = 3;
 
 export const ProcessRow = z.object({
   pid: z.number(),
+  start: z.number().describe('Ticks after boot: pid and start name one process for good.'),
   ppid: z.number(),
   depth: z.number().optional().describe('In a tree.'),
   name: foreign(z.string(), 'process table'),
@@ -112,6 +113,7 @@ export const processList = defineRead({
       processes: rows.map(({ use: { info, ...use }, depth }) => {
         return {
           pid: info.pid,
+          start: info.startTicks,
           ppid: info.ppid,
           ...(depth === undefined ? {} : { depth }),
           name: info.name,

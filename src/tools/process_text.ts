@@ -17,13 +17,18 @@ export function processText(o: ProcessAnswer, view: View): string {
   return lines.join('\n');
 }
 
+/** Start and name are for process_signal: on a narrow terminal they would leave no room for the command. */
+const NARROW = 120;
+
 function rows(o: ProcessAnswer, view: View): string {
+  const wide = view.width >= NARROW;
   const right = (head: string) => ({ head, align: 'right' as const });
   const io = o.by === 'io' ? [right('read'), right('written')] : [];
   const fds = o.by === 'fds' ? [right('fds')] : [];
   return table(
     [
       right('pid'),
+      ...(wide ? [right('start'), { head: 'name', max: 32 }] : []),
       { head: 'user', max: 16 },
       { head: 's' },
       right('cpu'),
@@ -36,6 +41,7 @@ function rows(o: ProcessAnswer, view: View): string {
     ],
     o.processes.map((p) => [
       p.pid,
+      ...(wide ? [p.start, p.name] : []),
       p.user ?? '?',
       p.state,
       percent(p.cpuPercent),

@@ -16,6 +16,7 @@ import type {
   SystemHost,
 } from '../../src/core/host.ts';
 import { fakeHardware } from './hardware.ts';
+import { fakeSignals } from './signals.ts';
 
 const GiB = 1024 ** 3;
 const MiB = 1024 ** 2;
@@ -354,5 +355,6 @@ export function fakeHost(overrides: Partial<SystemHost> = {}): Host {
       ...overrides,
     },
     hardware: fakeHardware(),
+    signals: fakeSignals(),
   };
 }

@@ -11,11 +11,12 @@ const jsonSchema = (schema: z.ZodType) => z.toJSONSchema(schema, { io: 'input' }
 const nothing = { text: (s: string) => s, deep: <T>(v: T) => v };
 
 describe('the tools of this issue', () => {
-  it('are five, in the order clients see them, all but hardware in core', () => {
+  it('are in the order clients see them; what is rare or changes the host is not in core', () => {
     expect(catalog.tools.map((t) => [t.name, t.toolset, t.core])).toEqual([
       ['system_overview', 'system', true],
       ['system_metrics', 'system', true],
       ['process_list', 'system', true],
+      ['process_signal', 'system', false],
       ['system_hardware', 'system', false],
       ['result_query', 'triage', true],
     ]);

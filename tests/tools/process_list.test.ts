@@ -26,6 +26,7 @@ describe('process_list', () => {
     });
     expect(data.processes[0]).toEqual({
       pid: 900,
+      start: 9_000,
       ppid: 1,
       name: 'crunch (v2) x',
       user: 'ana',
@@ -38,15 +39,15 @@ describe('process_list', () => {
     });
     expect(text).toMatchInlineSnapshot(`
       "8 processes, 11 threads (host; S 6, R 1, Z 1); all, by cpu over 1 s
-      pid  user      s   cpu       rss  thr       age  command
-      900  ana       R   90%   900 MiB    4  9 d 23 h  python3 /opt/job/crunch.py --password=hunter2
-      311  www-data  S  5.0%  60.0 MiB    1  9 d 23 h  nginx: worker process
-      950  ana       S  1.0%  10.0 MiB    1       1 s  [sleep]
-      420  postgres  S    0%   400 MiB    1  9 d 23 h  /usr/lib/postgresql/17/bin/postgres -D /var/lib/postgresql/17/main
-        1  root      S    0%  14.0 MiB    1      10 d  /sbin/init
-      310  root      S    0%  10.0 MiB    1  9 d 23 h  nginx: master process /usr/sbin/nginx
-        2  root      S    0%       0 B    1      10 d  [kthreadd]
-      905  ana       Z    0%       0 B    1  9 d 23 h  [defunct]"
+      pid     start  name           user      s   cpu       rss  thr       age  command
+      900      9000  crunch (v2) x  ana       R   90%   900 MiB    4  9 d 23 h  python3 /opt/job/crunch.py --password=hunter2
+      311      3110  nginx          www-data  S  5.0%  60.0 MiB    1  9 d 23 h  nginx: worker process
+      950  86400050  sleep          ana       S  1.0%  10.0 MiB    1       1 s  [sleep]
+      420      4200  postgres       postgres  S    0%   400 MiB    1  9 d 23 h  /usr/lib/postgresql/17/bin/postgres -D /var/lib/postgresql/17/main
+        1         1  systemd        root      S    0%  14.0 MiB    1      10 d  /sbin/init
+      310      3100  nginx          root      S    0%  10.0 MiB    1  9 d 23 h  nginx: master process /usr/sbin/nginx
+        2         1  kthreadd       root      S    0%       0 B    1      10 d  [kthreadd]
+      905      9050  defunct        ana       Z    0%       0 B    1  9 d 23 h  [defunct]"
     `);
   });
 

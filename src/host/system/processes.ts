@@ -35,7 +35,7 @@ interface Kept {
   uidAtMs: number;
   command: string | null;
   commandAtMs: number;
-  /** Shown instead of a name that says nothing. */
+  /** The name that is shown. */
   program?: string;
 }
 
@@ -99,10 +99,8 @@ export function processReader(root: Root, facts: Facts, clocks: Clocks, o: Proce
 
   const bornMs = (stat: PidStat): number => (facts.kernelBootMs ?? 0) + stat.startTicks * clocks.tickMs;
 
-  /** Node names its main thread so: every one of its programs would look the same. */
-  const shownName = (stat: PidStat, is: Kept): string => {
-    if (stat.name !== 'MainThread') return utf8(stat.name);
-    is.program ??= commandOf(stat.pid)?.split(' ')[0]?.split('/').at(-1) || 'MainThread';
+  const nameOf = (stat: PidStat, is: Kept): string => {
+    is.program ??= shownName(stat.name, () => commandOf(stat.pid));
     return is.program;
   };
 
@@ -133,7 +131,7 @@ export function processReader(root: Root, facts: Facts, clocks: Clocks, o: Proce
       pid: stat.pid,
       startTicks: stat.startTicks,
       ppid: stat.ppid,
-      name: shownName(stat, is),
+      name: nameOf(stat, is),
       state: stat.state,
       uid: is.uid,
       user: is.uid === null ? null : user(is.uid),
@@ -230,8 +228,14 @@ export function processReader(root: Root, facts: Facts, clocks: Clocks, o: Proce
   return { processes, processDetails };
 }
 
+/** Node names its main thread so: every one of its programs would look the same. `name` as bytes (latin1). */
+export function shownName(name: string, command: () => string | null): string {
+  if (name !== 'MainThread') return utf8(name);
+  return command()?.split(' ')[0]?.split('/').at(-1) || name;
+}
+
 /** Names from the host's own passwd, read anew when it has changed. Users of a directory service keep their number. */
-function userNames(root: Root) {
+export function userNames(root: Root) {
   let mtimeMs = -1;
   let names = new Map<number, string>();
   const lookup = (uid: number): string | null => names.get(uid) ?? null;
