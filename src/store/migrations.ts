@@ -50,4 +50,10 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX approvals_binding ON approvals (principal, tool, input_hash, digest);
   CREATE INDEX approvals_state ON approvals (state, expires);
   `,
+  // What the approver is told of who asks, and what was said with a no. Rows from before are ten minutes old at most.
+  `
+  ALTER TABLE approvals ADD COLUMN risk TEXT NOT NULL DEFAULT 'change';
+  ALTER TABLE approvals ADD COLUMN origin TEXT NOT NULL DEFAULT '{}';
+  ALTER TABLE approvals ADD COLUMN because TEXT;
+  `,
 ];

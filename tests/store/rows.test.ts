@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { openApprovals } from '../../src/store/approvals.ts';
 import { type Db, openDb } from '../../src/store/db.ts';
 import { openKept } from '../../src/store/kept.ts';
 import { openLocks } from '../../src/store/locks.ts';
@@ -272,60 +271,5 @@ describe('receipts', () => {
     expect(receipts.get(ids[2] as string)).toBeNull();
     receipts.prune();
     expect(files()).toHaveLength(0);
-  });
-});
-
-describe('approvals', () => {
-  const ask = {
-    principal: 'token:bot',
-    tool: 'service_control',
-    inputHash: 'h1',
-    digest: 'd1',
-    scopes: ['services:write' as const],
-    shown: { unit: 'nginx.service' },
-    targets: [{ kind: 'unit' as const, name: 'nginx.service' }],
-    summary: 'Restart nginx.service',
-  };
-  const yes = { approver: 'cli:0', granted: true };
-
-  it('bind what was asked, and are used once', () => {
-    const approvals = openApprovals(db, { now: time.now });
-    const { id } = approvals.create(ask);
-    expect(approvals.create(ask).id).toBe(id);
-    expect(approvals.use(ask)).toBeNull();
-    expect(approvals.waiting()).toMatchObject([{ id, shown: { unit: 'nginx.service' }, state: 'waiting', diff: null }]);
-    approvals.decide(id, yes);
-    for (const other of [{ principal: 'token:x' }, { tool: 'x' }, { inputHash: 'x' }, { digest: 'x' }])
-      expect(approvals.use({ ...ask, ...other })).toBeNull();
-    expect(approvals.use(ask)).toMatchObject({ id, state: 'used', approver: 'cli:0' });
-    expect(approvals.use(ask)).toBeNull();
-    expect(approvals.create(ask).id).not.toBe(id);
-  });
-
-  it('are never decided by who asked, nor twice, nor too late', () => {
-    const approvals = openApprovals(db, { now: time.now });
-    const { id } = approvals.create(ask);
-    expect(thrownBy(() => approvals.decide(id, { ...yes, approver: 'token:bot' }))).toMatchObject({
-      code: 'permission',
-    });
-    expect(thrownBy(() => approvals.decide('a_none', yes))).toMatchObject({ code: 'not_found' });
-    approvals.decide(id, { ...yes, granted: false });
-    expect(thrownBy(() => approvals.decide(id, yes))).toMatchObject({ code: 'conflict' });
-    const late = approvals.create({ ...ask, inputHash: 'h2' });
-    const unused = approvals.create({ ...ask, inputHash: 'h3' });
-    approvals.decide(unused.id, yes);
-    time.move(10 * 60_000);
-    expect(thrownBy(() => approvals.decide(late.id, yes))).toMatchObject({ code: 'conflict' });
-    expect(approvals.use(unused)).toBeNull();
-    expect(approvals.get(late.id)?.state).toBe('expired');
-    expect(approvals.waiting()).toEqual([]);
-  });
-
-  it('are bounded for one and for all', () => {
-    const approvals = openApprovals(db, { now: time.now, perPrincipal: 1, all: 2 });
-    approvals.create(ask);
-    expect(thrownBy(() => approvals.create({ ...ask, digest: 'd2' }))).toMatchObject({ code: 'limit' });
-    approvals.create({ ...ask, principal: 'b' });
-    expect(thrownBy(() => approvals.create({ ...ask, principal: 'c' }))).toMatchObject({ code: 'limit' });
   });
 });
