@@ -65,9 +65,9 @@ async function bounds(dir: string, name: string): Promise<SegmentFile | null> {
     const { size, mtimeMs } = await file.stat();
     const head = (await part(file, 0, Math.min(size, HEAD))).toString('latin1').split('\n', 1)[0] ?? '';
     const tail = (await part(file, Math.max(0, size - TAIL), Math.min(size, TAIL))).toString('latin1');
-    // The keys of a record are sorted: behind its time come only texts, in which a quote is escaped.
-    const last = tail.lastIndexOf('"ts":"');
-    const times = [begun(name), timeOf(mtimeMs), ...(last < 0 ? [] : [tail.slice(last + 6, last + 30)])];
+    // In the tail, because the last record can be one that waited; the file's own time only where no record says one.
+    const told = [...tail.matchAll(/"ts":"([^"]{24})"/g)].map((m) => m[1] as string).filter(isTime);
+    const times = [begun(name), ...(told.length ? told : [timeOf(mtimeMs)])];
     // What waited before the segment could be begun is older than its name.
     const waited = head.includes('"event":"gap"') ? /"from":"([^"]+)"/.exec(head)?.[1] : undefined;
     const from = [begun(name), ...(waited ? [waited] : [])].filter(isTime).sort()[0] ?? '';
@@ -161,6 +161,11 @@ export class Reader {
       else this.#at += newline + 1;
     }
     return Math.abs(before - this.#at);
+  }
+
+  /** Nothing of it is in memory: `fill` comes next. */
+  get empty(): boolean {
+    return this.#lines.length === 0;
   }
 
   /** Whether so much lies behind that time that no record of before it can still come. */

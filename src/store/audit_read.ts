@@ -120,22 +120,23 @@ export async function* records(
       (a, e) => (a === null || before(e, a) ? e : a),
       null,
     );
-    // As far as it is the foremost, then the others are looked at again.
-    for (;;) {
-      const line = next.next();
-      if (line === null) {
-        if (read >= b.bytes) scan.stopped = 'bytes';
-        else if (b.clock() - begun >= b.ms) scan.stopped = 'time';
-        const was = next.read;
-        const filled = scan.stopped === null && (await next.fill());
-        read += next.read - was;
-        scan.looked += next.read - was;
-        turn = b.clock();
-        signal.throwIfAborted();
-        if (!filled && scan.stopped === null) active = active.filter((r) => r !== next);
-        // What is final by now is handed out before more is read.
-        break;
-      }
+    if (next.empty) {
+      // Never before it has come further than the caller was: who goes on there would stand still for ever.
+      const moved = start === null || (scan.frontier !== null && before(start, scan.frontier));
+      const ms = b.clock() - begun;
+      if (next.ended) scan.stopped = null;
+      else if (read >= b.bytes && moved) scan.stopped = 'bytes';
+      else if (ms >= b.ms && (moved || ms >= 3 * b.ms)) scan.stopped = 'time';
+      const was = next.read;
+      const filled = scan.stopped === null && (await next.fill());
+      read += next.read - was;
+      scan.looked = read;
+      turn = b.clock();
+      signal.throwIfAborted();
+      if (!filled && scan.stopped === null) active = active.filter((r) => r !== next);
+    }
+    // As far as it is the foremost, then the others are looked at again; what is final is handed out before more is read.
+    for (let line = next.next(); line !== null; line = next.next()) {
       const { record, key } = line;
       if (record === null) scan.corrupt++;
       else {
