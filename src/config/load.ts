@@ -9,6 +9,7 @@ import { type Env, environment, surroundings } from './env.ts';
 import { parseConfigText, type Runner, readTrusted } from './file.ts';
 import { type Flags, type FlagValue, settingFlags } from './flags.ts';
 import { settings } from './known.ts';
+import { faultsOf } from './objects.ts';
 import { surelyFits } from './plain.ts';
 import type { Config } from './schema.ts';
 import type { Setting } from './settings.ts';
@@ -256,22 +257,26 @@ async function check({ setting, value, whereOf }: Given, problems: Problems): Pr
   // zod would put the default in its place: `port:` with nothing behind it is a slip, not a wish.
   const result = value === undefined ? null : (await setting.schema()).safeParse(value);
   if (result?.success) return result.data;
+  if (setting.kind === 'objects' && !setting.secret && Array.isArray(value)) {
+    for (const { within, text, near } of faultsOf(result?.error.issues ?? [], value, setting.parts, show))
+      problems.add(whereOf(within), `${placeOf(setting, within)} ${text}`, near);
+    return undefined;
+  }
   for (const issue of result?.error.issues ?? []) {
-    const at = issue.path.reduce<string>(
-      (p, k) => p + (typeof k === 'number' ? `[${k}]` : `.${String(k)}`),
-      setting.path,
-    );
+    const at = placeOf(setting, issue.path);
     const got = issue.path.reduce<unknown>((v, k) => (v as Record<PropertyKey, unknown> | null)?.[k], value);
     const near = typeof got === 'string' && !setting.choices.includes(got) ? nearest(got, setting.choices) : [];
-    const expects = setting.kind === 'objects' ? issue.message : `expected ${setting.expects}`;
     problems.add(
       whereOf(issue.path),
-      `${is(at, got)}; ${expects}${near.length ? ` (nearest: ${near[0]})` : ''}.`,
+      `${is(at, got)}; expected ${setting.expects}${near.length ? ` (nearest: ${near[0]})` : ''}.`,
       near,
     );
   }
   return undefined;
 }
+
+const placeOf = (setting: Setting, within: readonly PropertyKey[]): string =>
+  within.reduce<string>((at, key) => at + (typeof key === 'number' ? `[${key}]` : `.${String(key)}`), setting.path);
 
 function mustNarrow(flag: Given, wanted: unknown, lower: Given, problems: Problems) {
   const bound = lower.value as readonly string[];

@@ -24,6 +24,7 @@ export function exampleFile(known: readonly Setting[] = settings()): string {
     const indent = '  '.repeat(groups.length);
     const remark = `${s.description} ${sentence(s)}${s.defaultText ? ` Default: ${s.defaultText}.` : ''}`;
     for (const line of wrap(remark, 118 - indent.length)) text += `${indent}# ${line}\n`;
+    for (const line of s.example?.split('\n') ?? []) text += `${indent}#   ${line}\n`;
     text += `${indent}#${s.keys.at(-1)}: ${exampleValue(s)}\n`;
   }
   return text;
@@ -66,6 +67,9 @@ export function configurationPage(known: readonly Setting[] = settings()): strin
     text += `\n## ${group === '' ? 'General' : `\`${group}\``}\n\n| setting | default | what it does |\n|---|---|---|\n`;
     for (const s of list)
       text += `| \`${s.path}\`<br>${names(s)} | ${cell(defaultCell(s))} | ${cell(`${s.description} ${sentence(s)}`)} |\n`;
+    for (const s of list)
+      if (s.example)
+        text += `\n\`\`\`yaml\n${s.keys[0]}:\n  ${s.keys.slice(1).join('.')}:\n${s.example.replace(/^/gm, '    ')}\n\`\`\`\n`;
   }
   return text;
 }

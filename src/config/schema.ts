@@ -5,6 +5,7 @@
  */
 import * as z from 'zod';
 import { MODES, ROLES, TOOLSETS } from '../core/scopes.ts';
+import { RULES_EXAMPLE, Rule } from './rules.ts';
 
 interface Meta {
   /** Never printed, never taken from the environment or a flag (both are visible to others): the file, or `<name>_file`. */
@@ -19,6 +20,8 @@ interface Meta {
   defaultText?: string;
   /** A flag may only choose among what the file or the environment allows. */
   flagNarrows?: true;
+  /** Lines of YAML that show how a list of maps is written. */
+  example?: string;
 }
 
 function set<S extends z.ZodType>(schema: S, description: string, meta: Meta = {}): S {
@@ -185,6 +188,20 @@ export const ConfigSchema = z.strictObject({
       z.array(z.string().min(6).max(4096)).max(256).default([]),
       'Texts that never leave this host in an answer, besides what looks like a secret.',
       { secret: true, expects: 'texts of 6 to 4096 characters' },
+    ),
+  }),
+  approvals: z.strictObject({
+    client: set(
+      z.enum(['never', 'change']).default('never'),
+      'Whether an MCP client may ask its own user and answer for them: `never`, or `change` (never for what destroys). It proves that the client said yes, not that a person did.',
+    ),
+    minutes: set(int(1, 10, 10), 'How long a question waits for its answer, and an approval for its use.', {
+      unit: 'minutes',
+    }),
+    rules: set(
+      z.array(Rule).max(200).default([]),
+      'Rules for changes, by `principal`, `tool`, `risk` (change or destroy) and `target` (kind:name), each with `*` for any text; a part that is left out fits all. `decide`: allow, ask or deny. A deny that fits goes before all others; of those the first that fits counts, for several targets the strictest; where none fits, `mode` decides. Without `risk` an allow covers `change` only: what destroys is never allowed by a rule.',
+      { expects: 'a list of maps of principal, tool, risk, target and decide', example: RULES_EXAMPLE },
     ),
   }),
   audit: z.strictObject({

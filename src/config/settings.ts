@@ -31,6 +31,10 @@ export interface Setting {
   secret: boolean;
   folder: boolean;
   flagNarrows: boolean;
+  /** Lines of YAML. */
+  example: string | undefined;
+  /** Of the maps in a list of maps. */
+  parts: readonly string[];
 }
 
 const words = (key: string) => key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
@@ -86,6 +90,8 @@ function settingOf(schema: z.ZodType, keys: readonly string[]): Setting {
     secret: meta.secret === true,
     folder: meta.folder === true,
     flagNarrows: meta.flagNarrows === true,
+    example: typeof meta.example === 'string' ? meta.example : undefined,
+    parts: kind === 'objects' ? Object.keys((element as z.ZodObject).shape) : [],
   };
 }
 

@@ -8,6 +8,8 @@ export interface Row {
   path: string;
   /** As text; `[set]` or `[not set]` for a secret. */
   value: string;
+  /** Of a list of maps, each as text. */
+  items: string[];
   from: Origin['from'];
   where: string;
 }
@@ -19,16 +21,20 @@ export function configRows(loaded: Loaded<unknown>, known: readonly Setting[] = 
       (at, key) => (at as Record<string, unknown> | undefined)?.[key],
       loaded.config,
     );
-    return { path: setting.path, value: setting.secret ? presence(value) : valueText(value), ...origin };
+    const items = setting.kind === 'objects' && !setting.secret ? (value as unknown[]).map(valueText) : [];
+    return { path: setting.path, value: setting.secret ? presence(value) : valueText(value), items, ...origin };
   });
 }
 
 /** `http.port = 7070 (env DECKHAND_HTTP_PORT)`, a line for each setting. */
 export function printConfig(loaded: Loaded<unknown>, known: readonly Setting[] = settings()): string {
   const head = loaded.file ? `# file: ${loaded.file}` : '# file: none';
-  const lines = configRows(loaded, known).map(
-    ({ path, value, from, where }) => `${path} = ${value} (${where ? `${from} ${where}` : from})`,
-  );
+  const lines = configRows(loaded, known).flatMap(({ path, value, items, from, where }) => {
+    const origin = where ? `${from} ${where}` : from;
+    if (!items.length) return [`${path} = ${value} (${origin})`];
+    // Numbered from one, as errors of calls and the audit name them.
+    return [`${path} = ${items.length} (${origin})`, ...items.map((item, n) => `  ${n + 1}: ${item}`)];
+  });
   return `${[head, ...lines].join('\n')}\n`;
 }
 
@@ -42,7 +48,11 @@ const presence = (value: unknown) =>
 export function valueText(value: unknown): string {
   if (value === null || value === undefined) return 'not set';
   if (Array.isArray(value)) return `[${value.map(valueText).join(', ')}]`;
-  if (typeof value !== 'string') return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  if (typeof value === 'object')
+    return `{${Object.entries(value)
+      .map(([key, part]) => `${key}: ${valueText(part)}`)
+      .join(', ')}}`;
+  if (typeof value !== 'string') return String(value);
   const bare = /^[\w/][\w./:@+-]*$/.test(value) && !value.endsWith(':') && Number.isNaN(Number(value));
   return bare && !/^(true|false|null)$/i.test(value) ? value : escaped(JSON.stringify(value));
 }
@@ -76,9 +86,12 @@ export function settingsHelp(known: readonly Setting[] = settings(), width = 100
       flag: s.secret ? `--${s.flag}-file FILE` : `--${s.kind === 'boolean' ? '[no-]' : ''}${s.flag}${VALUE[s.kind]}`,
       text: `${s.description.replaceAll('`', '')} [${defaultOf(s)}]`,
     }));
+  const fileOnly = known
+    .filter((s) => s.kind === 'objects')
+    .map((s) => ({ flag: s.path, text: `In the file only. ${s.description.replaceAll('`', '')} [${defaultOf(s)}]` }));
   const head = { flag: '--config FILE', text: 'The config file. [/etc/deckhand/config.yaml, if it exists]' };
   const indent = ' '.repeat(6);
-  return [head, ...rows]
+  return [head, ...rows, ...fileOnly]
     .map(
       ({ flag, text }) =>
         `  ${flag}\n${wrap(text, width - indent.length)

@@ -287,7 +287,7 @@ describe('lists of maps', () => {
     const error = await refusal(loading);
     expect(error.message.split('\n')).toEqual([
       '2 problems in the configuration:',
-      `${dir}/config.yaml:5: rules[1].risk is "other"; Invalid option: expected one of "change"|"destroy".`,
+      `${dir}/config.yaml:5: rules[1].risk is "other"; expected one of change, destroy.`,
       `${dir}/config.yaml:6: rules.tool stands on line 4 already.`,
     ]);
   });

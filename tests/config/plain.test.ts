@@ -10,7 +10,11 @@ import type { Setting } from '../../src/config/settings.ts';
 const all = settings();
 
 test('most settings have one; what only the schema can tell has none', () => {
-  expect(all.filter((s) => !s.plain).map((s) => s.path)).toEqual(['http.url', 'http.allowedOrigins']);
+  expect(all.filter((s) => !s.plain).map((s) => s.path)).toEqual([
+    'http.url',
+    'http.allowedOrigins',
+    'approvals.rules',
+  ]);
 });
 
 describe.each(all.map((s) => [s.path, s] as const))('%s', (_path, s) => {

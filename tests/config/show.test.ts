@@ -46,6 +46,18 @@ function any(s: Setting): fc.Arbitrary<unknown> {
       { maxLength: 3 },
     );
   if (s.path === 'http.allowedHosts') return fc.array(fc.domain(), { maxLength: 3 });
+  if (s.path === 'approvals.rules')
+    return fc.array(
+      fc.record(
+        {
+          decide: fc.constantFrom('ask', 'deny'),
+          tool: fc.stringMatching(/^[a-z*][a-z_*]{2,10}$/),
+          target: fc.stringMatching(/^unit:[ -~]{1,20}$/),
+        },
+        { requiredKeys: ['decide'] },
+      ),
+      { maxLength: 4 },
+    );
   if (s.path.startsWith('tools.')) return fc.array(fc.stringMatching(/^[a-z][a-z_]{2,10}$/), { maxLength: 3 });
   return s.folder ? text.map((t) => `/${t}`) : fc.stringMatching(/^[a-z0-9.]{1,20}$/);
 }
@@ -101,9 +113,11 @@ test('values in a line cannot be misread, nor move the cursor', () => {
 
 test('the help has every flag, and each is one that the parser takes', () => {
   const help = settingsHelp();
-  for (const s of settings()) expect(help).toContain(s.secret ? `--${s.flag}-file FILE\n` : s.flag);
+  for (const s of settings().filter((x) => x.kind !== 'objects'))
+    expect(help).toContain(s.secret ? `--${s.flag}-file FILE\n` : s.flag);
   const flags = [...help.matchAll(/^ {2}--(\[no-\])?([a-z-]+)( [A-Z,]+)?$/gm)];
-  expect(flags).toHaveLength(settings().length + 1);
+  expect(flags).toHaveLength(settings().filter((s) => s.kind !== 'objects').length + 1);
+  expect(help).toContain('  approvals.rules\n      In the file only.');
   for (const [, no, name, value] of flags)
     expect(Object.keys(parseFlags([no ? `--no-${name}` : value ? `--${name}=x` : `--${name}`]).settings)).toEqual([
       name,
@@ -131,8 +145,9 @@ test('the reference names every setting in each of its forms', () => {
   const page = configurationPage();
   for (const s of settings()) {
     expect(page).toContain(`\`${s.path}\``);
-    expect(page).toContain(s.secret ? `\`${s.env}_FILE\`` : `\`${s.env}\``);
-    expect(page).toContain(s.secret ? `\`--${s.flag}-file\`` : `\`--${s.flag}\``);
+    const one = s.kind === 'objects';
+    expect(page).toContain(one ? 'file only' : s.secret ? `\`${s.env}_FILE\`` : `\`${s.env}\``);
+    expect(page).toContain(one ? 'file only' : s.secret ? `\`--${s.flag}-file\`` : `\`--${s.flag}\``);
     expect(page).toContain(s.description.replaceAll('|', '\\|'));
   }
 });
