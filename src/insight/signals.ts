@@ -15,7 +15,8 @@ export function handling(signal: Signal, masks: SignalMasks | null): Handling | 
   if (masks === null) return null;
   const bit = 1 << (SIGNAL_NUMBERS[signal] - 1);
   if (masks.ignored & bit) return 'ignores';
-  if (masks.blocked & bit) return 'holds back';
+  // A handler that is held back for a moment (a shell, while it starts a child) is still a handler; one that waits is not.
+  if (masks.blocked & bit && (!(masks.caught & bit) || masks.pending & bit)) return 'holds back';
   return masks.caught & bit ? 'handles' : 'default';
 }
 
@@ -44,7 +45,8 @@ export function effect(signal: Signal, how: Handling | null, s: Standing, first:
     return stopped ? 'It goes on from where it was stopped.' : 'It is not stopped, so this is likely to do nothing.';
   const wait = stopped ? ' But it is stopped, and takes this only after CONT.' : '';
   if (how === 'ignores') return `It ignores ${signal}, so nothing will happen.`;
-  if (how === 'holds back') return `It holds ${signal} back for now, and takes it when it chooses to.${wait}`;
+  if (how === 'holds back')
+    return `It holds ${signal} back: it may look for it in its own time (signalfd), or never.${wait}`;
   if (how === 'handles') return `It handles ${signal} itself: ${CUSTOM[signal]}${wait}`;
   if (how === null) return `How it takes ${signal} is not known: without a handler it ends.${wait}`;
   if (first) return `It is the first process of its container and has no handler for ${signal}: nothing will happen.`;

@@ -125,7 +125,7 @@ function described(i: Input, is: Subject, now: number): Preview {
     effect(i.signal, how, is, is.first),
     belonging(is.home, is.pid, i.signal, toEnd, is.first, how),
     toEnd && is.children
-      ? `It has ${is.children} ${is.children === 1 ? 'child, which goes' : 'children, which go'} on unless ${is.children === 1 ? 'it ends' : 'they end'} with it.`
+      ? `${is.children === 1 ? 'Its child goes' : `Its ${is.children} children go`} on, unless ended along with it.`
       : null,
     toEnd && i.grace_s > 0 ? `Its end is waited for up to ${i.grace_s} s.` : null,
   ];

@@ -13,14 +13,20 @@ describe('where a process belongs', () => {
     ['/system.slice/nginx.service', unit('nginx.service')],
     ['/system.slice/system-postgresql.slice/postgresql@17-main.service', unit('postgresql@17-main.service')],
     ['/user.slice/user-1000.slice/user@1000.service/app.slice/syncthing.service', unit('syncthing.service')],
-    ['/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-x.scope', { kind: 'session', name: 'user@1000.service' }],
+    [
+      '/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-x.scope',
+      { kind: 'session', name: 'user@1000.service' },
+    ],
     ['/user.slice/user-1000.slice/session-3.scope', { kind: 'session', name: 'session-3.scope' }],
     ['/system.slice/run-r12.scope', unit('run-r12.scope')],
     [`/system.slice/docker-${id}.scope`, { kind: 'container', name: 'a1b2c3d4e5f6' }],
     [`/docker/${id}`, { kind: 'container', name: 'a1b2c3d4e5f6' }],
     [`/docker/${id}/system.slice/nginx.service`, { kind: 'container', name: 'a1b2c3d4e5f6' }],
     [`/kubepods.slice/kubepods-pod1.slice/cri-containerd-${id}.scope`, { kind: 'container', name: 'a1b2c3d4e5f6' }],
-    [`/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-${id}.scope/container`, { kind: 'container', name: 'a1b2c3d4e5f6' }],
+    [
+      `/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-${id}.scope/container`,
+      { kind: 'container', name: 'a1b2c3d4e5f6' },
+    ],
     ['/lxc/101/ns/system.slice/cron.service', { kind: 'container', name: '101' }],
     ['/lxc.payload.web/init.scope', { kind: 'container', name: 'web' }],
     ['/qemu.slice/100.scope', { kind: 'machine', name: '100' }],
@@ -58,11 +64,20 @@ describe('where a process belongs', () => {
 });
 
 describe('names that are protected', () => {
-  test.each(['sshd', 'sshd-session', 'systemd', 'systemd-journal', 'dbus-broker-lau', 'tailscaled', 'dockerd', 'containerd-shim', 'watchdog-mux'])(
-    '%s, with a reason',
-    (name) => expect(guarded([name], [])?.length).toBeGreaterThan(20),
+  test.each([
+    'sshd',
+    'sshd-session',
+    'systemd',
+    'systemd-journal',
+    'dbus-broker-lau',
+    'tailscaled',
+    'dockerd',
+    'containerd-shim',
+    'watchdog-mux',
+  ])('%s, with a reason', (name) => expect(guarded([name], [])?.length).toBeGreaterThan(20));
+  test.each(['nginx', 'sshd2', 'my-systemd', 'ssh', 'containers', 'runcat'])('not %s', (name) =>
+    expect(guarded([name], [])).toBeNull(),
   );
-  test.each(['nginx', 'sshd2', 'my-systemd', 'ssh', 'containers', 'runcat'])('not %s', (name) => expect(guarded([name], [])).toBeNull());
 
   test('the owner’s: names, long ones as the kernel cuts them, and a * at the end', () => {
     expect(guarded(['postgres'], ['postgres'])).toContain('`processes.protect` has postgres');
@@ -90,7 +105,12 @@ describe('names that are protected', () => {
 test('masks: the last eight digits, pending of thread and process together; without them nothing is known', () => {
   const status = (cgt: string) =>
     `Name:\tx\nSigPnd:\t0000000000000001\nShdPnd:\t0000000000004000\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t${cgt}\n`;
-  expect(masksOf(status('ffffffff80004002'))).toEqual({ blocked: 0, ignored: 0x1000, caught: 0x80004002, pending: 0x4001 });
+  expect(masksOf(status('ffffffff80004002'))).toEqual({
+    blocked: 0,
+    ignored: 0x1000,
+    caught: 0x80004002,
+    pending: 0x4001,
+  });
   expect(masksOf('Name:\tSigCgt\nState:\tS\n')).toBeNull();
   expect(masksOf(null)).toBeNull();
 });

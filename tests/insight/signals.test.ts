@@ -20,7 +20,9 @@ test('how a process takes a signal is read from its masks; KILL and STOP cannot 
   expect(handling('TERM', none)).toBe('default');
   expect(handling('TERM', { ...none, caught: TERM })).toBe('handles');
   expect(handling('TERM', { ...none, ignored: TERM, blocked: TERM })).toBe('ignores');
-  expect(handling('TERM', { ...none, blocked: TERM, caught: TERM })).toBe('holds back');
+  expect(handling('TERM', { ...none, blocked: TERM })).toBe('holds back');
+  expect(handling('TERM', { ...none, blocked: TERM, caught: TERM })).toBe('handles');
+  expect(handling('TERM', { ...none, blocked: TERM, caught: TERM, pending: TERM })).toBe('holds back');
   expect(handling('HUP', { ...none, caught: TERM })).toBe('default');
   expect(handling('KILL', { ...none, ignored: -1 })).toBe('cannot refuse');
   expect(handling('STOP', null)).toBe('cannot refuse');
@@ -76,8 +78,10 @@ describe('where it belongs', () => {
     name: 'web.service',
     service: { restart, mainPid },
   });
-  const say = (home: Home | null, o: { signal?: 'TERM' | 'KILL' | 'HUP'; ends?: boolean; first?: boolean; how?: Handling } = {}) =>
-    belonging(home, 5, o.signal ?? 'TERM', o.ends ?? true, o.first ?? false, o.how ?? 'default');
+  const say = (
+    home: Home | null,
+    o: { signal?: 'TERM' | 'KILL' | 'HUP'; ends?: boolean; first?: boolean; how?: Handling } = {},
+  ) => belonging(home, 5, o.signal ?? 'TERM', o.ends ?? true, o.first ?? false, o.how ?? 'default');
 
   test('a unit, and whether systemd will start it again', () => {
     expect(say(unit('always'))).toContain('(Restart=always): systemd will probably start it again');
@@ -98,7 +102,8 @@ describe('where it belongs', () => {
     ['on-abort', 'QUIT', 'default', true],
     ['on-watchdog', 'KILL', 'cannot refuse', false],
   ] as const)('Restart=%s after %s (%s): %s, as the table of systemd.service(5) has it', (restart, signal, how, back) =>
-    expect(comesBack(restart, signal, how)).toBe(back));
+    expect(comesBack(restart, signal, how)).toBe(back),
+  );
 
   test('containers, their first process, virtual machines and sessions', () => {
     expect(say({ kind: 'container', name: 'abc' }, { first: true })).toBe(
