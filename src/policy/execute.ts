@@ -83,7 +83,13 @@ export async function approve(
     const { handle, next, ask } = verdict;
     return {
       status: 'pending',
-      answer: { state: 'pending', ...shown(preview), handle, next },
+      answer: {
+        state: 'pending',
+        targets: job.targets.map((t) => `${t.kind}:${t.name}`),
+        ...shown(preview),
+        handle,
+        next,
+      },
       ...(ask === undefined ? {} : { ask: { handle, message: ask } }),
     };
   }
@@ -148,7 +154,14 @@ export async function execute(
       },
     )
     .then((outcome) =>
-      p.audit.append('work', { call: job.call.id, handle, tool: job.tool.name, outcome: outcome ?? 'done' }),
+      p.audit.append('work', {
+        call: job.call.id,
+        handle,
+        tool: job.tool.name,
+        outcome: outcome ?? 'done',
+        // Then `late` is its end, as with a call.
+        goesOn: d.committed() && d.signal.aborted ? true : undefined,
+      }),
     )
     .catch((thrown) => p.log.error({ call: job.call.id, err: thrown }, 'work ended and could not be recorded'))
     .finally(() => {

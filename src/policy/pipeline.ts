@@ -107,6 +107,8 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
       // 8. redact and shape
       return { status: done.status, ...leave(job, done.raw) };
     } finally {
+      // Its deadline has passed and its effect has begun: this answer is not its end.
+      if (d.committed() && d.signal.aborted) facts.goesOn = true;
       if (!going) slot[Symbol.dispose]();
       if (!facts.handle) d[Symbol.dispose]();
     }
@@ -152,6 +154,7 @@ interface Facts {
   targets?: unknown;
   approval?: string;
   handle?: string;
+  goesOn?: true;
 }
 
 const tooMany = (waitMs: number) =>
@@ -184,7 +187,7 @@ const ARGS_BYTES = 2_048;
 
 function closing(call: Call, facts: Facts, outcome: Outcome, ms: number, p: Policy): Record<string, unknown> {
   const args = safeJson(call.args);
-  const { tool, risk, scopes, targets, approval, handle } = facts;
+  const { tool, risk, scopes, targets, approval, handle, goesOn } = facts;
   return {
     call: call.id,
     face: call.face,
@@ -200,6 +203,7 @@ function closing(call: Call, facts: Facts, outcome: Outcome, ms: number, p: Poli
     mode: p.mode,
     approval,
     handle,
+    goesOn,
     outcome: label(outcome),
     why: outcome.status === 'failed' ? outcome.error.message.slice(0, 300) : undefined,
     ms: Math.round(ms * 100) / 100,

@@ -8,17 +8,10 @@ import { closeSync, fdatasync, fdatasyncSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path';
 import type { Log } from '../core/call.ts';
 import { OpsError, toOpsError } from '../core/errors.ts';
-import { haveKey, type Mac, macOf, seal } from './audit_chain.ts';
-import {
-  appendWhole,
-  compact,
-  noteDead,
-  openSegment,
-  prune,
-  RETENTION,
-  type Retention,
-  withIndex,
-} from './audit_index.ts';
+import { haveKey, type Mac, macOf } from './audit_chain.ts';
+import { compact, openSegment, prune, RETENTION, type Retention, withIndex } from './audit_index.ts';
+import { trackIntents } from './audit_intents.ts';
+import { put, type Segment, takeOver } from './audit_segment.ts';
 import { newOwner, type Owner } from './owner.ts';
 import { errnoOf, type StateDir } from './state.ts';
 
@@ -31,8 +24,14 @@ export interface Audit {
   /** Why records wait, or null. */
   trouble(): string | null;
   /** This process's segment and its last record, for a second place (the log). */
-  head(): { segment: string; seq: number; hash: string } | null;
+  head(): Head | null;
   close(): void;
+}
+
+export interface Head {
+  segment: string;
+  seq: number;
+  hash: string;
 }
 
 export interface AuditOptions {
@@ -44,6 +43,9 @@ export interface AuditOptions {
   now: () => number;
   mono: () => number;
   self: Owner;
+  /** Takes a head to a second place, where who can write here cannot: at each checkpoint, closing, and so often if it moved. */
+  tell: (head: Head) => void;
+  tellMs: number;
 }
 const OPTIONS = {
   segmentBytes: 8 * 1024 * 1024,
@@ -52,21 +54,14 @@ const OPTIONS = {
   waitingBytes: 1024 * 1024,
   now: Date.now,
   mono: () => Math.round(performance.now() * 1_000) / 1_000,
+  tell: () => {},
+  tellMs: 10 * 60_000,
 };
 
 /** While the disk refuses, it is asked again at this distance; a durable record asks at once. */
 const RETRY_MS = 1_000;
 const FLUSH_MS = 2_000;
 
-interface Segment {
-  name: string;
-  fd: number;
-  marker: string;
-  size: number;
-  rotateAt: number;
-  seq: number;
-  hash: string;
-}
 type Waiting = { ts: string; bytes: number; record: Record<string, unknown> };
 
 export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions> = {}): Audit {
@@ -84,6 +79,9 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
   let opened = 0;
+  let told: Head | null = null;
+  let telling: NodeJS.Timeout | undefined;
+  const intents = trackIntents();
 
   function keyed(): Mac {
     if (mac) return mac;
@@ -103,26 +101,44 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
     state.ensure();
     mkdirSync(join(state.audit, 'running'), { recursive: true, mode: 0o700 });
     const made = withIndex(state, m, clock, false, (index) => {
-      noteDead(state, index, m, o.self, o.now(), log);
-      const next = openSegment(state, index, o.self, o.now());
+      const next = { ...openSegment(state, index, o.self, o.now()), size: 0, rotateAt: o.segmentBytes, seq: 0 };
+      const begun: Segment = { ...next, hash: next.genesis };
+      try {
+        const to = { state, index, mac: m, self: o.self, now: o.now(), mine: intents, stamp, log };
+        for (const { name, note } of takeOver(begun, to)) if (note?.last.seq) tell({ segment: name, ...note.last });
+      } catch (error) {
+        // Not noted as found, so that the next one looks again. A segment without these is better than none.
+        log.warn({ error: String(error) }, 'what processes that died left in the audit could not be noted');
+      }
       // Also at each rotation: a server that runs for a year begins few segments.
       if (opened++ > 0 || index.seq() % retention.every < 3) prune(state, index, retention);
-      return next;
+      return begun;
     });
     compact(state, m, clock, retention);
+    telling ??= setInterval(() => {
+      if (segment && segment.seq > 0 && (told?.segment !== segment.name || told.seq !== segment.seq))
+        checkpoint(segment);
+    }, o.tellMs).unref();
     log.debug({ segment: made.name }, 'audit segment begun');
-    return { ...made, size: 0, rotateAt: o.segmentBytes, seq: 0, hash: made.genesis };
+    return made;
+  }
+
+  function tell(head: Head): void {
+    told = head;
+    log.info({ ...head }, 'audit head');
+    try {
+      o.tell(head);
+    } catch (error) {
+      log.debug({ error: String(error) }, 'audit head was not told');
+    }
   }
 
   function write(record: Record<string, unknown>): void {
     segment ??= begin();
     const s = segment;
-    const sealed = seal({ ...record, seq: s.seq + 1, prev: s.hash } as Parameters<typeof seal>[0], keyed());
-    const line = Buffer.from(sealed.line);
-    appendWhole(s.fd, line, s.size);
-    s.size += line.length;
-    s.seq++;
-    s.hash = sealed.hash;
+    put(s, record, keyed());
+    // The outcome of a change outlives a power cut as its intent does. That it is written is certain; that it is synced, tried.
+    if (intents.see(record, s.name)) fdatasync(s.fd, () => {});
     if (s.size >= s.rotateAt) rotate(s);
     else if (s.seq % o.checkpoint === 0) checkpoint(s);
   }
@@ -134,7 +150,7 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
       if (error || segment !== s) return;
       try {
         withIndex(state, keyed(), clock, false, (index) => index.add('checkpoint', { segment: s.name, last }));
-        log.info({ segment: s.name, ...last }, 'audit head');
+        tell({ segment: s.name, ...last });
       } catch (cause) {
         log.debug({ cause: String(cause) }, 'audit checkpoint left out; the next one covers it');
       }
@@ -158,7 +174,7 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
         rmSync(s.marker, { force: true });
       }
     }
-    log.info({ segment: s.name, ...last }, 'audit head');
+    tell({ segment: s.name, ...last });
   }
 
   function rotate(s: Segment): void {
@@ -184,6 +200,18 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
       waiting.shift();
     }
     log.info({}, 'audit is written again');
+  }
+
+  /** What is still under way when we end: nobody will ever write its end. */
+  function leaveOpen(): void {
+    for (const intent of intents.left())
+      try {
+        write({ ...intent, ...stamp('unfinished'), why: 'the process was stopped' });
+        intents.forget(intent.call);
+        log.warn({ ...intent }, 'a change was still under way when the process was stopped');
+      } catch (error) {
+        log.warn({ ...intent, error: String(error) }, 'a change was still under way, and that could not be recorded');
+      }
   }
 
   let stamped = { ms: Number.NaN, ts: '' };
@@ -273,8 +301,10 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
     close() {
       if (closed) return;
       flush();
+      leaveOpen();
       closed = true;
       clearInterval(timer);
+      clearInterval(telling);
       if (waiting.length || dropped)
         log.error(
           { waiting: waiting.length, dropped },

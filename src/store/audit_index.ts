@@ -31,6 +31,8 @@ export const SEGMENT = /^\d{8}T\d{9}Z-\d+-[a-z0-9]{6,12}\.jsonl$/;
 /** What the first record of the index follows. */
 export const BEGIN = { seq: 0, hash: '0'.repeat(64) };
 const WAIT_MS = 1_000;
+/** A line of the index that says that a segment was pruned. */
+const PRUNED_BYTES = 400;
 /** More than any line of the index. */
 const TAIL = 16 * 1024;
 
@@ -193,10 +195,25 @@ function notStandard(open: () => number): number {
   }
 }
 
-/** Inside withIndex: segments whose process died without closing them are read, checked and noted. */
-export function noteDead(state: StateDir, index: Index, mac: Mac, self: Owner, nowMs: number, log: Log): void {
+/** A segment whose process died without closing it, as it was found. */
+export interface Dead {
+  name: string;
+  marker: string;
+  /** Null: nothing was written in it, its process died before it was in the index. */
+  note: (Record<string, unknown> & { last: { seq: number; hash: string } }) | null;
+}
+
+/** Inside withIndex: looks for them, oldest first, and reads what is in them. Changes nothing. */
+export function findDead(
+  state: StateDir,
+  mac: Mac,
+  self: Owner,
+  nowMs: number,
+  each: (record: AuditRecord, segment: string) => void,
+): Dead[] {
+  const dead: Dead[] = [];
   let lines: string[] | undefined;
-  for (const marker of readdirSync(running(state))) {
+  for (const marker of readdirSync(running(state)).sort()) {
     const [name = '', owner = ''] = marker.split('~');
     if (owner === self || !SEGMENT.test(name)) continue;
     const path = join(state.audit, name);
@@ -209,23 +226,30 @@ export function noteDead(state: StateDir, index: Index, mac: Mac, self: Owner, n
     }
     lines ??= readFileSync(join(state.audit, INDEX), 'utf8').split('\n');
     const opened = lines.find((l) => l.includes(`"${name}"`) && l.includes('"event":"open"'));
-    // Without an opening nothing was written in it: its process died between the two.
+    let note: Dead['note'] = null;
     if (opened) {
       const { genesis } = JSON.parse(opened) as { genesis: string };
-      const found = text === null ? null : walk(text, { seq: 0, hash: genesis }, mac);
-      const last = found?.last ?? { seq: 0, hash: genesis };
+      const found = text === null ? null : walk(text, { seq: 0, hash: genesis }, mac, (r) => each(r, name));
       const torn = found?.tail ?? 0;
-      index.add('found', {
-        segment: name,
-        last,
+      note = {
+        last: found?.last ?? { seq: 0, hash: genesis },
         ...(torn ? { torn } : {}),
         ...(found ? {} : { missing: true }),
         ...(found?.faults.length ? { faults: found.faults.length } : {}),
-      });
-      log.warn(
-        { segment: name, seq: last.seq, torn, missing: !found, faults: found?.faults.length ?? 0 },
-        'audit segment of a process that died was closed',
-      );
+      };
+    }
+    dead.push({ name, marker, note });
+  }
+  return dead;
+}
+
+/** Inside withIndex: from now on they are closed. */
+export function noteDead(state: StateDir, index: Index, dead: readonly Dead[], log: Log): void {
+  for (const { name, marker, note } of dead) {
+    if (note) {
+      index.add('found', { ...note, segment: name });
+      const { last, ...rest } = note;
+      log.warn({ segment: name, seq: last.seq, ...rest }, 'audit segment of a process that died was closed');
     }
     rmSync(join(running(state), marker), { force: true });
   }
@@ -250,7 +274,10 @@ export function prune(state: StateDir, index: Index, bounds: Retention): void {
   }
 }
 
-/** Under the same lock, not inside withIndex: the file is replaced. What is said of segments that are gone is left out. */
+/**
+ * Under the same lock, not inside withIndex: the file is replaced. Of segments that are gone it is kept that they were
+ * pruned, so that a head told elsewhere can be explained; of the oldest ones only up to where that is so.
+ */
 export function compact(state: StateDir, mac: Mac, clock: { now(): number; mono(): number }, bounds: Retention): void {
   const path = join(state.audit, INDEX);
   if (statSync(path).size <= bounds.indexBytes) return;
@@ -258,8 +285,12 @@ export function compact(state: StateDir, mac: Mac, clock: { now(): number; mono(
     if (statSync(path).size <= bounds.indexBytes) return;
     const here = new Set(readdirSync(state.audit));
     const kept = new Map<string, { open?: AuditRecord; last?: AuditRecord }>();
+    let pruned: AuditRecord[] = [];
+    let prunedBefore = '';
     const old = walk(readFileSync(path, 'utf8'), BEGIN, mac, (r) => {
       const name = String(r.segment);
+      if (r.event === 'carried') prunedBefore = String(r.prunedBefore ?? '');
+      if (r.event === 'pruned') pruned.push(r);
       if (!here.has(name) || r.event === 'pruned') return;
       const entry = kept.get(name) ?? {};
       if (r.event === 'open') entry.open = r;
@@ -268,6 +299,12 @@ export function compact(state: StateDir, mac: Mac, clock: { now(): number; mono(
     });
     // A chain with faults is evidence: it is not written anew, however long it is.
     if (old.faults.length) return;
+    const most = Math.floor(bounds.indexBytes / 4 / PRUNED_BYTES);
+    pruned.sort((a, b) => (String(a.segment) < String(b.segment) ? -1 : 1));
+    if (pruned.length > most) {
+      prunedBefore = String(pruned[pruned.length - most - 1]?.segment);
+      pruned = pruned.slice(pruned.length - most);
+    }
     let { seq, hash } = BEGIN;
     let text = '';
     const add = (record: Record<string, unknown>) => {
@@ -282,8 +319,9 @@ export function compact(state: StateDir, mac: Mac, clock: { now(): number; mono(
       event: 'carried',
       records: old.records,
       head: old.last,
+      ...(prunedBefore ? { prunedBefore } : {}),
     });
-    for (const { open, last } of kept.values())
+    for (const { open, last } of [...pruned.map((last) => ({ open: undefined, last })), ...kept.values()])
       for (const record of [open, last])
         if (record) {
           const { hash: _, ...rest } = record;
