@@ -15,12 +15,13 @@ import {
   type ServerContext,
   type ServerOptions,
 } from '@modelcontextprotocol/server';
-import type { Call, Face, Log, Narrow, Outcome, Principal, Progress } from '../core/call.ts';
+import type { Call, ClientAnswer, Face, Log, Narrow, Outcome, Principal, Progress } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Door } from '../policy/ports.ts';
 import { type Behind, behind, isRecord } from './behind.ts';
 import { capabilitiesOf, identityOf, instructions, LIST_HINT, type ServerFacts } from './introduction.ts';
 import { createLists } from './listing.ts';
+import { createQuestions, verifyState } from './questions.ts';
 import { protocolError, toContents, toMessages, toResult } from './results.ts';
 
 /** Who is at the other end of one request. On HTTP it travels with the request; on stdio it is the same for all of them. */
@@ -31,6 +32,8 @@ export interface Caller {
   narrow?: Narrow | undefined;
   /** The request has its audit record: whoever refuses it from here on must not write another. */
   recorded(id: RequestId): void;
+  /** The connection that the answer would go to is gone. Absent where the SDK itself takes that for a cancelled request. */
+  gone?: AbortSignal;
 }
 
 export interface McpOptions {
@@ -40,6 +43,8 @@ export interface McpOptions {
   info: ServerFacts;
   log: Log;
   newId(): string;
+  /** For tests: how long a client's user may think. */
+  askMs?: number;
 }
 
 export type McpFactory = (ctx?: Partial<McpRequestContext>) => Server;
@@ -60,14 +65,18 @@ export function createMcpFactory(o: McpOptions): McpFactory {
       'prompts/list': LIST_HINT,
       'resources/read': { ttlMs: 0, cacheScope: 'private' },
     },
-    // The SDK would build an Ajv for each server, that is for each HTTP request, to check answers to questions we never ask.
+    // The SDK would build an Ajv for each server, that is for each HTTP request, to check answers that policy judges anyway.
     jsonSchemaValidator: {
       getValidator: () => () => ({ valid: false, data: undefined, errorMessage: 'not used here' }),
     },
+    requestState: { verify: verifyState },
   };
 
-  return () => {
+  return (context) => {
     const server = new Server(identity, options);
+    const { log, askMs } = o;
+    const modern = context?.era === 'modern';
+    const questions = createQuestions({ server, modern, log, ...(askMs === undefined ? {} : { askMs }) });
     const callerOf = (ctx: ServerContext): Caller => {
       const caller = o.caller ?? carried(ctx);
       if (!caller) throw new ProtocolError(ProtocolErrorCode.InternalError, 'The request came without its caller.');
@@ -79,7 +88,7 @@ export function createMcpFactory(o: McpOptions): McpFactory {
     };
 
     /** One walk through the door, with what this request has: its signal, its progress token, its client. */
-    async function walk(target: Behind, ctx: ServerContext): Promise<{ outcome: Outcome; id: string }> {
+    async function walk(target: Behind, ctx: ServerContext, answer?: ClientAnswer | null): Promise<Walked> {
       const caller = callerOf(ctx);
       const id = o.newId();
       caller.recorded(ctx.mcpReq.id);
@@ -92,7 +101,7 @@ export function createMcpFactory(o: McpOptions): McpFactory {
       }
       const client = clientOf(ctx, server);
       const progress = progressOf(ctx, o.log);
-      const cancel = cancelled(ctx.mcpReq.signal);
+      const cancel = cancelled(ctx.mcpReq.signal, caller.gone);
       const call: Call = {
         id,
         face: caller.face,
@@ -104,6 +113,7 @@ export function createMcpFactory(o: McpOptions): McpFactory {
         ...(caller.narrow === undefined ? {} : { narrow: caller.narrow }),
         ...(client === undefined ? {} : { client }),
         ...(progress === undefined ? {} : { progress }),
+        ...(answer ? { answer } : {}),
       };
       try {
         return { outcome: await door.run(call), id };
@@ -114,7 +124,18 @@ export function createMcpFactory(o: McpOptions): McpFactory {
 
     server.setRequestHandler('tools/list', (_request, ctx) => ({ tools: seen(ctx).tools }));
     server.setRequestHandler('tools/call', async ({ params }, ctx) => {
-      const { outcome, id } = await walk(behind('tools/call', params, catalog), ctx);
+      const target = behind('tools/call', params, catalog);
+      const reply = questions.reply(ctx);
+      let walked = await walk(target, ctx, reply?.answer);
+      const ask = walked.outcome.status === 'pending' ? walked.outcome.ask : undefined;
+      if (ask && questions.may(ask, reply, ctx)) {
+        if (modern) return questions.result(ask, walked.id);
+        // The caller waits; its answer makes this the call of somebody who was asked. Asked once: a second question in a row is told.
+        const left = cancelled(ctx.mcpReq.signal, callerOf(ctx).gone);
+        const answer = await questions.put(ask, ctx, left.signal).finally(left.release);
+        if (answer) walked = await walk(target, ctx, answer);
+      }
+      const { outcome, id } = walked;
       // The spec's answer to a tool that does not exist is an error of the protocol, not a result of the tool.
       if (outcome.status === 'failed' && outcome.error.code === 'not_found' && !knows(door, callerOf(ctx), params.name))
         throw protocolError(outcome.error, id);
@@ -146,6 +167,12 @@ export function createMcpFactory(o: McpOptions): McpFactory {
   };
 }
 
+interface Walked {
+  outcome: Outcome;
+  /** Of the call, as in its record. */
+  id: string;
+}
+
 /** A caller rides in the SDK's `authInfo`, the one thing that it carries from a request to a handler. No token goes along. */
 export const withCaller = (caller: Caller) => ({
   token: '',
@@ -162,12 +189,18 @@ export const knows = (door: Door, { principal, narrow }: Pick<Caller, 'principal
  * The SDK aborts with whatever the client wrote as its reason, or with an error of its own: to the door both are a caller who left.
  * Released when the call is over, because the SDK aborts then, too, and making that reason is not free.
  */
-function cancelled(signal: AbortSignal): { signal: AbortSignal; release(): void } {
+function cancelled(...signals: (AbortSignal | undefined)[]): { signal: AbortSignal; release(): void } {
   const stop = new AbortController();
   const left = () => stop.abort(new DOMException('The caller cancelled.', 'AbortError'));
-  if (signal.aborted) left();
-  else signal.addEventListener('abort', left, { once: true });
-  return { signal: stop.signal, release: () => signal.removeEventListener('abort', left) };
+  for (const signal of signals)
+    if (signal?.aborted) left();
+    else signal?.addEventListener('abort', left, { once: true });
+  return {
+    signal: stop.signal,
+    release() {
+      for (const signal of signals) signal?.removeEventListener('abort', left);
+    },
+  };
 }
 
 const MOST_CLIENT = 100;

@@ -130,6 +130,8 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
       const refused = await ahead(request, visit, caller, message, target);
       if (refused) return refused;
       asked.call = true;
+      // 2025-11-25 would have the call go on for a client that comes back for its answer; nobody can come back here.
+      if (asked.legacy) caller.gone = request.signal;
     }
     if (method === 'subscriptions/listen') visit.lasting = true;
     asked.what = target?.what ?? (method ?? 'a response').slice(0, 160);

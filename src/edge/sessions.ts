@@ -5,6 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/server';
+import { isRecord } from './behind.ts';
 import type { McpFactory } from './mcp.ts';
 import { KEEP_ALIVE_MS } from './streams.ts';
 
@@ -64,6 +65,7 @@ export function createSessions(o: { factory: McpFactory; max: number; idleMs: nu
       };
       try {
         const response = await s.transport.handleRequest(request, options);
+        forgetCancelled(s.transport, options?.parsedBody);
         if (!response.body) {
           end();
           return response;
@@ -106,6 +108,19 @@ export function createSessions(o: { factory: McpFactory; max: number; idleMs: nu
       sessions.clear();
     },
   };
+}
+
+/**
+ * What was cancelled gets no answer, and the SDK would hold the stream that was to bring it, open, for as long as the session lives: closed
+ * here. The error goes nowhere, the stream being closed; it is what makes the SDK forget the request.
+ */
+function forgetCancelled(transport: WebStandardStreamableHTTPServerTransport, message: unknown): void {
+  if (!isRecord(message) || message.method !== 'notifications/cancelled' || !isRecord(message.params)) return;
+  const { requestId: id } = message.params;
+  if (typeof id !== 'string' && typeof id !== 'number') return;
+  transport.closeSSEStream(id);
+  const error = { code: -32_000, message: 'Cancelled.' };
+  transport.send({ jsonrpc: '2.0', id, error }).catch(() => {}); // answered before it was cancelled
 }
 
 /** The same response, with `end` called once its body has been read or given up. */
