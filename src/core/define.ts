@@ -22,8 +22,19 @@ export function defineChange<I extends z.ZodObject>(tool: ChangeTool<I>): Tool {
 function changeText(answer: ChangeAnswer): string {
   const lines = [`${answer.state}: ${answer.summary}`];
   if (answer.diff) lines.push(answer.diff);
+  else if (answer.before && (answer.state === 'dry_run' || answer.state === 'pending'))
+    lines.push(facts(answer.before));
   if (answer.receipt) lines.push(`receipt ${answer.receipt}`);
   if (answer.handle) lines.push(`handle ${answer.handle}`);
   if (answer.next) lines.push(`next: ${answer.next}`);
   return lines.join('\n');
+}
+
+/** Where there is no diff, whoever decides sees what stands there now. In one line, so that it is one fence. */
+function facts(before: Record<string, unknown>): string {
+  const said = (value: unknown) =>
+    typeof value === 'object' && value !== null ? JSON.stringify(value) : (value ?? '?');
+  return `now: ${Object.entries(before)
+    .map(([key, value]) => `${key} ${said(value)}`)
+    .join('; ')}`;
 }

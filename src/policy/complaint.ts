@@ -20,8 +20,15 @@ export function complaint(tool: Tool, error: z.ZodError): OpsError {
     return path ? `${path}: ${issue.message}.` : `${issue.message}.`;
   });
   if (error.issues.length > MOST) lines.push(`And ${error.issues.length - MOST} more.`);
+  // What is missing is said again with where to get it: "As process_list shows it."
+  const sources = error.issues
+    .filter((issue) => issue.code === 'invalid_type' && issue.path.length === 1)
+    .slice(0, MOST)
+    .map(({ path: [key] }) => [key, tool.input.shape[String(key)]?.description])
+    .filter(([, text]) => text)
+    .map(([key, text]) => ` ${String(key)}: ${text}`);
   return new OpsError('validation', lines.join(' '), {
-    hint: `${tool.name} takes: ${names.join(', ') || 'no arguments'}.`,
+    hint: `${tool.name} takes: ${names.join(', ') || 'no arguments'}.${sources.join('')}`,
     ...(meant.size > 0 ? { candidates: [...meant] } : {}),
   });
 }

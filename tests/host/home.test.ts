@@ -1,6 +1,6 @@
 /** Pure parts of the signalling host: where a process belongs, which names are protected, the masks of signals. */
 import { describe, expect, test } from 'vitest';
-import { homeOf, isSystemUnit, parseService } from '../../src/host/system/home.ts';
+import { homeOf, isSystemUnit, serviceOf } from '../../src/host/system/home.ts';
 import { guarded, isDeckhand } from '../../src/host/system/protected.ts';
 import { masksOf } from '../../src/host/system/signal.ts';
 
@@ -58,8 +58,26 @@ describe('where a process belongs', () => {
     expect(ask('/user.slice/user-1000.slice/user@1000.service/app.slice/x.service')).toBe(false);
     expect(ask('/system.slice/a b;c.service')).toBe(false);
     expect(ask('/system.slice/run-1.scope')).toBe(false);
-    expect(parseService('Restart=on-failure\nMainPID=310\n')).toEqual({ restart: 'on-failure', mainPid: 310 });
-    expect(parseService('MainPID=0\n')).toBeNull();
+  });
+
+  test('systemd is asked with a fixed command; whatever goes wrong with it, only the remark is missing', async () => {
+    const asked: unknown[] = [];
+    const answers = (code: number, stdout: string) => ({
+      has: () => true,
+      async exec(request: { args: readonly string[] }) {
+        asked.push(request.args);
+        return { code, stdout, stderr: '' };
+      },
+    });
+    const said = 'Restart=on-failure\nMainPID=310\n';
+    expect(await serviceOf('nginx.service', answers(0, said))).toEqual({ restart: 'on-failure', mainPid: 310 });
+    expect(asked).toEqual([['show', '--property=Restart', '--property=MainPID', '--', 'nginx.service']]);
+    expect(await serviceOf('nginx.service', answers(1, said))).toBeNull();
+    expect(await serviceOf('nginx.service', answers(0, 'MainPID=0\n'))).toBeNull();
+    expect(await serviceOf('nginx.service', { ...answers(0, said), has: () => false })).toBeNull();
+    const broken = { has: () => true, exec: () => Promise.reject(new Error('it hangs')) };
+    expect(await serviceOf('nginx.service', broken)).toBeNull();
+    await expect(serviceOf('nginx.service', broken, AbortSignal.abort(new Error('left')))).rejects.toThrow('left');
   });
 });
 

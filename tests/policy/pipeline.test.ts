@@ -85,8 +85,14 @@ const exits: Exit[] = [
     policy: { rate: { take: () => null, peek: () => null, takeChange: () => 900_000 } },
     want: 'limit',
   },
-  { step: '6 approve: mode ask', policy: { mode: 'ask' }, want: 'permission', hint: /mode: full/ },
-  { step: '6 approve: destroy in mode full', call: { args: { to: 'nothing' } }, want: 'permission', hint: /by hand/ },
+  { step: '6 approve: mode ask', policy: { mode: 'ask' }, want: 'pending' },
+  { step: '6 approve: destroy in mode full', call: { args: { to: 'nothing' } }, want: 'pending' },
+  {
+    step: '6 approve: a rule denies',
+    policy: { rules: [{ decide: 'deny', target: 'path:/w*' }] },
+    want: 'permission',
+    hint: /approvals\.rules/,
+  },
   {
     step: '6 approve: pending',
     policy: {
@@ -214,6 +220,9 @@ test('several wrong arguments are told in one answer, and a flood of them in a s
     candidates: ['limit', 'path'],
   });
   expect(await say('fixture_broken', { a: 1 })).toMatchObject({ hint: 'fixture_broken takes: no arguments.' });
+  expect(await say('fixture_look', { path: 5 })).toMatchObject({
+    hint: 'fixture_look takes: limit, path. path: Needs logs:read when given.',
+  });
   const flood = await say('fixture_many', {});
   expect(flood.message.match(/n\d: /g)).toHaveLength(5);
   expect(flood.message).toMatch(/And 2 more\.$/);

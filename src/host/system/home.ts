@@ -3,6 +3,7 @@
  * Pure but for the one question to systemd. What follows from it for a signal is insight's.
  */
 import type { Home } from '../../core/signal.ts';
+import type { Binary, Exec } from '../exec.ts';
 import { containerPath, parseMembership } from './cgroup.ts';
 
 const ID = /(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?$/;
@@ -51,10 +52,30 @@ export const isSystemUnit = (home: Home | null, text: string): boolean =>
   home?.kind === 'unit' && /^[\w:.@\\-]+\.service$/.test(home.name) && !/\/user@\d+\.service\//.test(text);
 
 /** `systemctl show --property=Restart,MainPID` */
-export function parseService(stdout: string): { restart: string; mainPid: number } | null {
+function parseService(stdout: string): { restart: string; mainPid: number } | null {
   const restart = /^Restart=([a-z-]+)$/m.exec(stdout)?.[1];
   const mainPid = /^MainPID=(\d+)$/m.exec(stdout)?.[1];
   return restart === undefined || mainPid === undefined ? null : { restart, mainPid: Number(mainPid) };
+}
+
+const SYSTEMCTL_MS = 1_000;
+
+/** Only a remark in a preview: it may be slow or missing without harm. */
+export async function serviceOf(
+  unit: string,
+  o: { exec: Exec; has: (binary: Binary) => boolean },
+  signal?: AbortSignal,
+): Promise<{ restart: string; mainPid: number } | null> {
+  if (!o.has('systemctl')) return null;
+  try {
+    const args = ['show', '--property=Restart', '--property=MainPID', '--', unit];
+    const request = { binary: 'systemctl' as const, args, timeoutMs: SYSTEMCTL_MS, maxBytes: 4096 };
+    const { code, stdout } = await o.exec({ ...request, ...(signal ? { signal } : {}) });
+    return code === 0 ? parseService(stdout) : null;
+  } catch {
+    signal?.throwIfAborted();
+    return null;
+  }
 }
 
 /** systemd's own tree where there is one: on v1 the controllers may have others. */

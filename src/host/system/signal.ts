@@ -14,7 +14,7 @@ import type { Bounded, ProcessId } from '../../core/host.ts';
 import type { SIGNAL_NUMBERS, SignalHost, SignalMasks, Standing, Subject } from '../../core/signal.ts';
 import type { Binary, Exec } from '../exec.ts';
 import { namesIn, type Root, readOnce, textOrNull, utf8 } from './files.ts';
-import { homeOf, isSystemUnit, parseService } from './home.ts';
+import { homeOf, isSystemUnit, serviceOf } from './home.ts';
 import type { Facts } from './identity.ts';
 import { type PidStat, parseCmdline, parsePidStat } from './pidfs.ts';
 import { shownName, userNames } from './processes.ts';
@@ -34,7 +34,6 @@ export interface SignalOptions {
 }
 
 const MAX_COMMAND = 4096;
-const SYSTEMCTL_MS = 1_000;
 /** First looks come quickly: most programs end within some milliseconds. */
 const SOONEST_MS = 5;
 const SLOWEST_MS = 100;
@@ -175,7 +174,7 @@ export function signalHost(root: Root, facts: Facts, clocks: Clocks, o: SignalOp
       masks: masksOf(status),
     };
     const home = homeOf(cgroup, read('1/cgroup'));
-    if (home?.kind === 'unit' && isSystemUnit(home, cgroup)) home.service = await serviceOf(home.name, signal);
+    if (home?.kind === 'unit' && isSystemUnit(home, cgroup)) home.service = await serviceOf(home.name, o, signal);
     return { ...seen, home };
   }
 
@@ -190,20 +189,6 @@ export function signalHost(root: Root, facts: Facts, clocks: Clocks, o: SignalOp
     let n = 0;
     for (const name of readdirSync(proc)) if (/^\d/.test(name) && statOf(Number(name))?.ppid === pid) n++;
     return n;
-  }
-
-  /** Only a remark in the preview: it may be slow or missing without harm. */
-  async function serviceOf(unit: string, signal?: AbortSignal): Promise<{ restart: string; mainPid: number } | null> {
-    if (!o.has('systemctl')) return null;
-    try {
-      const args = ['show', '--property=Restart', '--property=MainPID', '--', unit];
-      const request = { binary: 'systemctl' as const, args, timeoutMs: SYSTEMCTL_MS, maxBytes: 4096 };
-      const { code, stdout } = await o.exec({ ...request, ...(signal ? { signal } : {}) });
-      return code === 0 ? parseService(stdout) : null;
-    } catch {
-      signal?.throwIfAborted();
-      return null;
-    }
   }
 
   function send(to: ProcessId & { name: string }, signal: keyof typeof SIGNAL_NUMBERS): void {
