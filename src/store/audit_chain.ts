@@ -90,20 +90,25 @@ export interface Checked {
   record: AuditRecord | null;
   /** Whether it says what was written. Says nothing of its place: see walk. */
   genuine: boolean;
+  /** What its hash should be. */
+  sum: string;
 }
+
+const NONE: Checked = { record: null, genuine: false, sum: '' };
 
 export function checkLine(line: string, mac: Mac): Checked {
   try {
     const { hash: sum, ...rest } = JSON.parse(line) as AuditRecord;
-    if (typeof rest.seq !== 'number' || typeof rest.prev !== 'string' || typeof sum !== 'string')
-      return { record: null, genuine: false };
+    if (typeof rest.seq !== 'number' || typeof rest.prev !== 'string' || typeof sum !== 'string') return NONE;
     const text = canonical(rest);
+    const should = mac(rest.prev + text);
     return {
       record: { ...rest, hash: sum } as AuditRecord,
-      genuine: mac(rest.prev + text) === sum && lineOf(text, sum) === `${line}\n`,
+      genuine: should === sum && lineOf(text, sum) === `${line}\n`,
+      sum: should,
     };
   } catch {
-    return { record: null, genuine: false };
+    return NONE;
   }
 }
 
@@ -115,6 +120,8 @@ export interface Fault {
 }
 export interface Walked {
   records: number;
+  /** Whole ones, records or not. */
+  lines: number;
   last: { seq: number; hash: string };
   /** Bytes after the last line's end: being written, or torn when its process died. */
   tail: number;
@@ -126,15 +133,18 @@ export function walk(
   text: string,
   first: { seq: number; hash: string },
   mac: Mac,
-  each?: (record: AuditRecord) => void,
+  each?: (record: AuditRecord, line: number) => void,
 ): Walked {
   const end = text.lastIndexOf('\n') + 1;
-  const out: Walked = { records: 0, last: first, tail: Buffer.byteLength(text.slice(end)), faults: [] };
+  const out: Walked = { records: 0, lines: 0, last: first, tail: Buffer.byteLength(text.slice(end)), faults: [] };
   let at = 0;
+  // What the line before should have had as its hash, where somebody changed only that.
+  let should = first.hash;
   for (let line = 1; at < end; line++) {
     const stop = text.indexOf('\n', at);
-    const { record, genuine } = checkLine(text.slice(at, stop), mac);
+    const { record, genuine, sum } = checkLine(text.slice(at, stop), mac);
     at = stop + 1;
+    out.lines = line;
     const fault = (what: string) => out.faults.push({ line, seq: record?.seq ?? null, what });
     if (!record) {
       fault('is no record');
@@ -144,11 +154,12 @@ export function walk(
     if (!genuine) fault('was changed: its hash does not fit');
     if (record.seq > seq + 1) fault(`${record.seq - seq - 1} missing before it (after number ${seq})`);
     else if (record.seq <= seq) fault(`is out of order: number ${record.seq} after ${seq}`);
-    else if (genuine && record.prev !== from)
+    else if (genuine && record.prev !== from && record.prev !== should)
       fault(seq === first.seq ? 'does not begin where the index says' : 'does not follow the line before it');
     out.records++;
     out.last = { seq: record.seq, hash: record.hash };
-    each?.(record);
+    should = sum;
+    each?.(record, line);
   }
   return out;
 }

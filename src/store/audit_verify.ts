@@ -2,7 +2,8 @@
 import { isUtf8 } from 'node:buffer';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type AuditRecord, macOf, walk } from './audit_chain.ts';
+import type { Head } from './audit.ts';
+import { type AuditRecord, macOf, type Walked, walk } from './audit_chain.ts';
 import { BEGIN, INDEX, SEGMENT } from './audit_index.ts';
 
 export interface AuditProblem {
@@ -20,6 +21,19 @@ export interface Verdict {
   problems: AuditProblem[];
   /** Not closed: being written, or of a process that died and was not found yet. */
   open: string[];
+  /** Times of the first and the last record. */
+  first: string | null;
+  last: string | null;
+  /** What became of the heads that were told elsewhere. Null: none were given. */
+  heads: HeadsSeen | null;
+}
+export interface HeadsSeen {
+  /** Records that are what was told. */
+  matched: number;
+  /** Of segments that the index says were pruned. */
+  pruned: number;
+  /** Of segments so old that the index keeps no single note of their pruning any more. */
+  unsure: number;
 }
 
 /** Of one file; a replaced file would otherwise bring thousands. */
@@ -33,18 +47,31 @@ interface Known {
   foundAt: { seq: number; torn: number; missing: boolean } | null;
   pruned: boolean;
 }
+interface ReadIndex {
+  known: Map<string, Known>;
+  /** Segments up to this name were pruned, and no single note of each is kept. */
+  prunedBefore: string;
+  walked: Walked;
+}
 
-export function verifyAudit(dir: string, key: Uint8Array): Verdict {
+/** `heads`: told elsewhere before this began (see audit_heads.ts). */
+export function verifyAudit(dir: string, key: Uint8Array, heads?: readonly Head[]): Verdict {
   const mac = macOf(key);
   const problems: AuditProblem[] = [];
+  const counts = new Map<string, number>();
   const say = (segment: string, line: number | null, seq: number | null, what: string) => {
-    if (problems.filter((p) => p.segment === segment).length < MOST_PER_FILE)
-      problems.push({ segment, line, seq, what });
+    const count = counts.get(segment) ?? 0;
+    counts.set(segment, count + 1);
+    if (count < MOST_PER_FILE) problems.push({ segment, line, seq, what });
   };
+  const foreign = new Set<string>();
   const textOf = (name: string): string | null => {
     try {
       const bytes = readFileSync(join(dir, name));
-      if (!isUtf8(bytes)) say(name, null, null, 'holds bytes that are not UTF-8');
+      if (!isUtf8(bytes) && !foreign.has(name)) {
+        foreign.add(name);
+        say(name, null, null, 'holds bytes that are not UTF-8');
+      }
       return bytes.toString();
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
@@ -54,15 +81,24 @@ export function verifyAudit(dir: string, key: Uint8Array): Verdict {
 
   // The folder first, then the index: what is in the folder by then is in an index that was read later.
   const present = readdirSync(dir).filter((n) => n.endsWith('.jsonl') && n !== INDEX);
-  const readIndex = (): { known: Map<string, Known>; faults: ReturnType<typeof walk>['faults'] } => {
+  const readIndex = (): ReadIndex => {
     const known = new Map<string, Known>();
-    const { faults } = walk(textOf(INDEX) ?? '', BEGIN, mac, (r) => note(known, r));
-    return { known, faults };
+    let prunedBefore = '';
+    const walked = walk(textOf(INDEX) ?? '', BEGIN, mac, (r) => {
+      note(known, r);
+      if (r.event === 'carried' && typeof r.prunedBefore === 'string') prunedBefore = r.prunedBefore;
+    });
+    return { known, prunedBefore, walked };
   };
-  const { known, faults } = readIndex();
-  for (const f of faults) say(INDEX, f.line, f.seq, f.what);
+  const { known, walked: index } = readIndex();
+  for (const f of index.faults) say(INDEX, f.line, f.seq, f.what);
 
+  const told = new Map<string, Head[]>();
+  for (const h of heads ?? []) told.set(h.segment, [...(told.get(h.segment) ?? []), h]);
+  const seen: HeadsSeen = { matched: 0, pruned: 0, unsure: 0 };
   let records = 0;
+  let first: string | null = null;
+  let last: string | null = null;
   /** Written, and not in the index when that was read. */
   const strangers: string[] = [];
   const open: string[] = [];
@@ -78,9 +114,18 @@ export function verifyAudit(dir: string, key: Uint8Array): Verdict {
       continue;
     }
     const marks = new Map(k.marks);
-    const walked = walk(text, { seq: 0, hash: k.genesis }, mac, ({ seq, hash }) => {
+    const ofHead = new Map(Map.groupBy(told.get(name) ?? [], (h) => h.seq));
+    const walked = walk(text, { seq: 0, hash: k.genesis }, mac, ({ seq, hash, ts }, line) => {
       if (marks.get(seq) === hash) marks.delete(seq);
+      for (const h of ofHead.get(seq) ?? [])
+        if (h.hash === hash) seen.matched++;
+        else say(name, line, seq, 'is another record than the head that was told elsewhere');
+      ofHead.delete(seq);
+      if (typeof ts !== 'string') return;
+      if (first === null || ts < first) first = ts;
+      if (last === null || ts > last) last = ts;
     });
+    told.delete(name);
     records += walked.records;
     for (const f of walked.faults) say(name, f.line, f.seq, f.what);
     const end = walked.last.seq;
@@ -88,23 +133,59 @@ export function verifyAudit(dir: string, key: Uint8Array): Verdict {
       if (seq > end) say(name, null, end, `was shortened: ends at number ${end}, and the index saw ${seq}`);
       else if (walked.faults.length === 0)
         say(name, null, seq, `has another record at number ${seq} than the index saw`);
-    if (k.closedAt !== null && (end > k.closedAt || walked.tail > 0))
+    const farthest = Math.max(0, ...ofHead.keys());
+    if (farthest > end)
+      say(name, null, end, `was shortened: ends at number ${end}, and the head that was told elsewhere is ${farthest}`);
+    if (k.closedAt !== null && end > k.closedAt)
       say(name, null, end, `goes on after it was closed at number ${k.closedAt}`);
+    if (k.closedAt !== null && walked.tail > 0) say(name, walked.lines + 1, end, 'ends in the middle of a line');
     if (k.closedAt === null && k.foundAt === null) open.push(name);
     else if (k.foundAt && end === k.foundAt.seq && walked.tail !== k.foundAt.torn)
-      say(name, null, end, 'has another end than when it was found');
+      say(name, walked.lines + 1, end, 'has another end than when it was found');
   }
 
   const gone = [...known].filter(([name, k]) => !k.pruned && !present.includes(name));
-  if (gone.length + strangers.length > 0) {
-    // A process may have begun one, or removed an old one, since the folder was read.
-    const now = { present: new Set(readdirSync(dir)), known: readIndex().known };
+  const unwritten = open.filter((name) => !markers(dir).has(name));
+  if (gone.length + strangers.length + unwritten.length + told.size > 0 || index.tail > 0) {
+    // A process may have begun one, ended one, or removed an old one, since the folder was read.
+    const present = new Set(readdirSync(dir));
+    const now = readIndex();
     for (const name of strangers) if (!now.known.has(name)) say(name, null, null, 'is not in the index');
     for (const [name, k] of gone)
-      if (!now.present.has(name) && !now.known.get(name)?.pruned)
+      if (!present.has(name) && !now.known.get(name)?.pruned)
         say(name, null, null, k.foundAt?.missing ? 'was missing when its process was found dead' : 'was removed');
+    for (const name of unwritten) {
+      const k = now.known.get(name);
+      if (k && k.closedAt === null && k.foundAt === null && !k.pruned)
+        say(name, null, null, 'is not closed in the index, and no process writes it: the index lost its end');
+    }
+    if (now.walked.tail > 0)
+      say(
+        INDEX,
+        now.walked.lines + 1,
+        now.walked.last.seq,
+        'ends in the middle of a line (a power cut, or somebody cut it)',
+      );
+    for (const [name, list] of told) {
+      const most = Math.max(...list.map((h) => h.seq));
+      if (present.has(name) && now.known.has(name)) continue; // begun since: nothing of it was read
+      if (now.known.get(name)?.pruned) seen.pruned += list.length;
+      else if (name <= now.prunedBefore) seen.unsure += list.length;
+      else
+        say(name, null, most, `vanished: its number ${most} was told elsewhere, and no note says that it was pruned`);
+    }
   }
-  return { ok: problems.length === 0, segments: present.length, records, problems, open };
+  const ok = problems.length === 0;
+  return { ok, segments: present.length, records, problems, open, first, last, heads: heads ? seen : null };
+}
+
+/** Segments that a process says it writes. */
+function markers(dir: string): Set<string> {
+  try {
+    return new Set(readdirSync(join(dir, 'running')).map((m) => m.split('~')[0] as string));
+  } catch {
+    return new Set();
+  }
 }
 
 function note(known: Map<string, Known>, r: AuditRecord): void {

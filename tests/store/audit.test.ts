@@ -57,7 +57,16 @@ describe('a segment', () => {
     expect(auditTail(state.audit, 1)).toMatchObject([{ v: 1, seq: 2, event: 'change', tool: 'b' }]);
     audit.close();
     audit.close();
-    expect(verify()).toEqual({ ok: true, segments: 1, records: 2, problems: [], open: [] });
+    expect(verify()).toEqual({
+      ok: true,
+      segments: 1,
+      records: 2,
+      problems: [],
+      open: [],
+      first: expect.stringMatching(/^20.*Z$/),
+      last: expect.stringMatching(/^20.*Z$/),
+      heads: null,
+    });
     expect(readdirSync(join(state.audit, 'running'))).toEqual([]);
   });
 
@@ -178,6 +187,11 @@ describe('tampering is named', () => {
     const index = join(state.audit, 'index.jsonl');
     // The index of before the closing: all that a bare chain would know.
     writeFileSync(index, `${readFileSync(index, 'utf8').split('\n')[0]}\n`);
+    expect(verify().problems).toEqual([
+      { segment: name, line: null, seq: null, what: expect.stringContaining('no process writes it') },
+    ]);
+    // And of its process: as if it still ran, or had died.
+    writeFileSync(join(state.audit, 'running', `${name}~1.1.1.1.1`), '');
     expect(verify()).toMatchObject({ ok: true, records: 7, open: [name] });
   });
 
