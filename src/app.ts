@@ -20,6 +20,7 @@ import { createRate } from './policy/rate.ts';
 import { createRefusals } from './policy/refusals.ts';
 import { resultsFor } from './policy/results.ts';
 import { createSlots } from './policy/slots.ts';
+import { createUnderWay } from './policy/under_way.ts';
 import { createSampler } from './sampler.ts';
 import { openAudit } from './store/audit.ts';
 import { searchAudit } from './store/audit_read.ts';
@@ -53,6 +54,9 @@ export interface App {
 }
 
 export type Role = 'serve' | 'stdio' | 'cli';
+
+/** How long a stop waits for changes that have begun; service managers wait longer than this (deploy/). */
+const STOP_MS = 30_000;
 
 const clock: Clock = {
   now: Date.now,
@@ -141,7 +145,8 @@ export async function createApp(o: {
     waitMs: config.limits.waitSeconds * 1_000,
   };
   const results = resultsFor({ kept: kept.get, work: work.get, requestCancel: work.requestCancel }, clock);
-  const door = createDoor(policy, { coalescer: createCoalescer(clock), results });
+  const underWay = createUnderWay(clock);
+  const door = createDoor(policy, { coalescer: createCoalescer(clock), results, underWay });
 
   const uid = process.getuid?.() ?? 0;
   const info = { hostname: identity.hostname, kind: identity.virtualisation.kind, version: o.version };
@@ -173,6 +178,9 @@ export async function createApp(o: {
     },
     storeTrouble: () => db.degraded(),
     async close() {
+      const left = await underWay.stop(STOP_MS);
+      if (left > 0)
+        log.error({ left }, 'stopped in the middle of a change: its intent is on record, its outcome is not');
       await sampler[Symbol.asyncDispose]();
       policy.refusals.close();
       if (o.role !== 'cli') audit.append('stop', { role: o.role });

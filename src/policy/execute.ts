@@ -12,6 +12,7 @@ import { auditFor } from './audit_search.ts';
 import type { Coalescer } from './coalesce.ts';
 import { type Deadline, deadline, pause, raced } from './deadline.ts';
 import type { Policy, ResultsFor } from './ports.ts';
+import { type UnderWay, wasStopped } from './under_way.ts';
 
 const STANDARD_TIMEOUT_MS = 10_000;
 const RETRY_AFTER_MS = 100;
@@ -33,6 +34,7 @@ export interface Job {
 export interface Engine {
   coalescer: Coalescer;
   results: ResultsFor;
+  underWay: UnderWay;
 }
 
 /** `raw` for the shaping; or the work goes on and this is its handle. */
@@ -106,21 +108,27 @@ export async function execute(
   finish: (raw: Record<string, unknown>) => string | null,
   onEnd: () => void,
 ): Promise<Executed> {
+  let latest = null as Progress | null;
   let progress: (p: Progress) => void = (x) => job.call.progress?.(x);
-  const report = (x: Progress) => progress(x);
+  const report = (x: Progress) => {
+    latest = x;
+    progress(x);
+  };
   const run =
     'read' in approved ? runRead(job, approved.read, d, e, p, report) : runChange(job, approved, d, e, p, report);
   const work = run.finally(onEnd);
   // A change that outlives its deadline still ends some time, and the audit says how.
-  work
-    .then(
-      () => 'done',
-      (thrown) => toOpsError(thrown).code,
-    )
-    .then((outcome) => {
-      if (d.committed() && d.signal.aborted)
-        p.audit.append('late', { call: job.call.id, tool: job.tool.name, outcome });
-    });
+  e.underWay.hold(
+    work
+      .then(
+        () => 'done',
+        (thrown) => toOpsError(thrown).code,
+      )
+      .then((outcome) => {
+        if (d.committed() && d.signal.aborted)
+          p.audit.append('late', { call: job.call.id, tool: job.tool.name, outcome });
+      }),
+  );
   if (!job.tool.long) return { raw: await raced(work, d.signal), status: 'done' };
 
   const waitS = (job.input as { wait_s?: number }).wait_s;
@@ -130,20 +138,24 @@ export async function execute(
 
   const handle = p.work.begin({ principal: job.who.id, scopes: job.scopes, tool: job.tool.name });
   if (handle === null) {
-    d.abort(
-      new OpsError('limit', 'Too much is running already.', { hint: 'Wait for it or cancel it with result_query.' }),
-    );
+    // What has had its first effect is not torn: its caller waits for the verdict.
+    if (!d.committed())
+      d.abort(
+        new OpsError('limit', 'Too much is running already.', { hint: 'Wait for it or cancel it with result_query.' }),
+      );
     return { raw: await raced(work, d.signal), status: 'done' };
   }
   d.detach();
   progress = (x) => p.work.progress(handle, x);
+  if (latest) progress(latest);
   const unwatch = watchCancel(handle, d, p);
-  raced(work, d.signal)
+  const told = raced(work, d.signal)
     .then(
       (raw) => p.work.finish(handle, { state: 'done', kept: finish(raw) }),
       (thrown) => {
         const error = toOpsError(thrown);
-        const cancelled = p.work.cancelRequested(handle);
+        // A wish that came after the first effect was not what ended it.
+        const cancelled = !d.committed() && (p.work.cancelRequested(handle) || wasStopped(thrown));
         const { hint } = error.details;
         const message = p.redactor.text(error.message);
         p.work.finish(handle, {
@@ -168,6 +180,7 @@ export async function execute(
       unwatch();
       d[Symbol.dispose]();
     });
+  e.underWay.hold(told);
   return { running: handle };
 }
 

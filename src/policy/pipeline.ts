@@ -12,7 +12,6 @@ import { readsOnly, type Scope } from '../core/scopes.ts';
 import { riskOf, scopesOfCall, worstRisk } from '../core/tool.ts';
 import { admit, need, visible } from './authorize.ts';
 import { complaint } from './complaint.ts';
-import { deadline } from './deadline.ts';
 import { approve, type Engine, execute, type Job, timeoutOf } from './execute.ts';
 import type { Door, Policy } from './ports.ts';
 import { type Answer, answer, clean } from './shape.ts';
@@ -20,7 +19,7 @@ import { type Answer, answer, clean } from './shape.ts';
 export function createDoor(p: Policy, e: Engine): Door {
   return {
     catalog: p.catalog,
-    run: (call) => run(call, p, e),
+    run: (call) => e.underWay.hold(run(call, p, e)),
     check: (call) => check(call, p),
     visible: (principal, narrow) => visible(principal, narrow, p),
     refused: (request) => p.refusals.note(request),
@@ -60,7 +59,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
       });
 
     let going = false; // the work goes on after this call has been answered, and keeps its slot and deadline
-    const d = deadline(call.signal, timeoutOf(tool), p.clock);
+    const d = e.underWay.deadline(call.signal, timeoutOf(tool));
     try {
       // 4. validate
       const parsed = tool.input.safeParse(call.args ?? {});

@@ -10,6 +10,7 @@ import type { Door, Policy } from '../../src/policy/ports.ts';
 import { createRefusals } from '../../src/policy/refusals.ts';
 import { resultsFor } from '../../src/policy/results.ts';
 import { createSlots } from '../../src/policy/slots.ts';
+import { createUnderWay, type UnderWay } from '../../src/policy/under_way.ts';
 import type { KeptRow } from '../../src/store/kept.ts';
 import type { WorkRow } from '../../src/store/work.ts';
 import { type FakeClock, fakeClock } from './clock.ts';
@@ -25,6 +26,7 @@ export interface Rig {
   receipts: Map<string, Parameters<Policy['receipts']['put']>[0]>;
   observed: string[];
   held: Set<string>;
+  underWay: UnderWay;
 }
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -139,6 +141,7 @@ export function rig(over: Partial<Policy> & { catalog?: Catalog; mode?: Mode } =
       return true;
     },
   };
-  const door = createDoor(policy, { coalescer: createCoalescer(clock), results: resultsFor(store, clock) });
-  return { door, policy, clock, records, kept, work, receipts, observed, held };
+  const underWay = createUnderWay(clock);
+  const door = createDoor(policy, { coalescer: createCoalescer(clock), results: resultsFor(store, clock), underWay });
+  return { door, policy, clock, records, kept, work, receipts, observed, held, underWay };
 }

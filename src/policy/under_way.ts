@@ -1,0 +1,64 @@
+/**
+ * What is under way in this process, so that a stop ends in good order: reads, and changes that have not begun, are stopped; a change
+ * after its first effect runs to its verdict, and everything gets its record, as far as the time goes. What is cut off then is
+ * found by its intent at the next start.
+ */
+import { OpsError } from '../core/errors.ts';
+import { type Deadline, deadline } from './deadline.ts';
+import type { Clock } from './ports.ts';
+
+export interface UnderWay {
+  /** A deadline that a stop brings forward, unless its change has been committed. */
+  deadline(caller: AbortSignal, timeoutMs: number): Deadline;
+  /** A stop waits for this. */
+  hold<T>(work: Promise<T>): Promise<T>;
+  /** Once. Gives how much was still running when the time was up. */
+  stop(ms: number): Promise<number>;
+}
+
+export function createUnderWay(clock: Clock): UnderWay {
+  const deadlines = new Set<Deadline>();
+  const held = new Set<Promise<unknown>>();
+  let stopping = false;
+  return {
+    deadline(caller, timeoutMs) {
+      const d = deadline(caller, timeoutMs, clock);
+      if (stopping) d.abort(stopped());
+      deadlines.add(d);
+      return {
+        ...d,
+        [Symbol.dispose]() {
+          deadlines.delete(d);
+          d[Symbol.dispose]();
+        },
+      };
+    },
+    hold(work) {
+      const ended = work.then(
+        () => void held.delete(ended),
+        () => void held.delete(ended),
+      );
+      held.add(ended);
+      return work;
+    },
+    async stop(ms) {
+      stopping = true;
+      for (const d of deadlines) if (!d.committed()) d.abort(stopped());
+      const { promise: late, resolve } = Promise.withResolvers<void>();
+      const cancel = clock.after(ms, resolve);
+      // What ends may have been the first half of something that is held only then.
+      const all = async () => {
+        while (held.size > 0) await Promise.all(held);
+      };
+      await Promise.race([all(), late]);
+      cancel();
+      return held.size;
+    },
+  };
+}
+
+const STOPPED = 'The server was stopped before this had ended.';
+const stopped = () =>
+  new OpsError('unavailable', STOPPED, { hint: 'Call the tool again once the server is back; nothing was changed.' });
+
+export const wasStopped = (thrown: unknown): boolean => thrown instanceof OpsError && thrown.message === STOPPED;
