@@ -10,9 +10,10 @@ import type { Blind, Host } from './core/host.ts';
 import { createRedactor } from './core/redact.ts';
 import type { Catalog } from './core/tool.ts';
 import { createHost } from './host/index.ts';
-import { approvalsByMode } from './policy/approve.ts';
+import { createApprovals } from './policy/approve.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal } from './policy/authenticate.ts';
 import { createCoalescer } from './policy/coalesce.ts';
+import { createDeciding, type Deciding } from './policy/deciding.ts';
 import { createMetrics } from './policy/metrics.ts';
 import { createDoor } from './policy/pipeline.ts';
 import type { Clock, Door, Policy } from './policy/ports.ts';
@@ -22,11 +23,12 @@ import { resultsFor } from './policy/results.ts';
 import { createSlots } from './policy/slots.ts';
 import { createUnderWay } from './policy/under_way.ts';
 import { createSampler } from './sampler.ts';
+import { openApprovals } from './store/approvals.ts';
 import { openAudit } from './store/audit.ts';
 import { searchAudit } from './store/audit_read.ts';
 import { openDb } from './store/db.ts';
 import { openKept } from './store/kept.ts';
-import { openLeases } from './store/leases.ts';
+import { type Lease, openLeases } from './store/leases.ts';
 import { openLocks } from './store/locks.ts';
 import { newOwner } from './store/owner.ts';
 import { openQuotas } from './store/quotas.ts';
@@ -45,6 +47,9 @@ export interface App {
   info: { hostname: string; kind: string; version: string };
   principals: { stdio(): Principal; cli(): Principal; bearer(secret: string): Principal | null };
   tokens: Tokens;
+  /** What a person at this host decides. No tool and no route of the HTTP face leads here. */
+  deciding: Deciding;
+  lease(name: string): Lease | null;
   /** The loop turned and the sampler ticked: never depends on what may be away for good reasons. */
   live(): boolean;
   ready(): { ready: boolean; reasons: string[] };
@@ -110,6 +115,7 @@ export async function createApp(o: {
     log,
   });
   const absent: Blind[] = [];
+  const questions = openApprovals(db, { lifeMs: config.approvals.minutes * 60_000 });
   const redactor = createRedactor({ values: [...config.redact.values] });
   const policy: Policy = {
     catalog: o.catalog ?? catalog,
@@ -131,7 +137,7 @@ export async function createApp(o: {
       clock,
     }),
     slots: createSlots({ inAll: config.limits.concurrentCalls, perPrincipal: config.limits.concurrentPerPrincipal }),
-    approvals: approvalsByMode(config.mode),
+    approvals: createApprovals({ ...config.approvals, mode: config.mode, store: questions, audit, redactor, log }),
     locks: { acquire: (key) => locks.acquire(key, self) },
     receipts,
     audit,
@@ -144,7 +150,10 @@ export async function createApp(o: {
     log,
     waitMs: config.limits.waitSeconds * 1_000,
   };
-  const results = resultsFor({ kept: kept.get, work: work.get, requestCancel: work.requestCancel }, clock);
+  const results = resultsFor(
+    { kept: kept.get, work: work.get, requestCancel: work.requestCancel, approval: questions.get },
+    clock,
+  );
   const underWay = createUnderWay(clock);
   const door = createDoor(policy, { coalescer: createCoalescer(clock), results, underWay });
 
@@ -171,6 +180,8 @@ export async function createApp(o: {
       bearer: (secret) => bearerPrincipal(tokens, secret),
     },
     tokens,
+    deciding: createDeciding({ store: questions, audit, log }),
+    lease: leases.tryLease,
     live: () => clock.elapsed() - sampler.lastTurn() < turnsMs,
     ready() {
       const reasons = [db.degraded(), tokens.problem()?.message].filter((r) => typeof r === 'string');

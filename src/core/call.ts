@@ -2,6 +2,7 @@
 import type { AuditSearch } from './audit.ts';
 import type { OpsError } from './errors.ts';
 import type { Blind, Host, ProcessList, Snapshot } from './host.ts';
+import type { Receipts } from './receipt.ts';
 import type { Scope } from './scopes.ts';
 import type { View } from './tool.ts';
 
@@ -96,14 +97,18 @@ export interface ToolContext {
   results: Results;
   /** The audit, as far as this principal may read it. */
   audit: AuditSearch;
+  /** What changes left to undo them, as far as this principal may. */
+  receipts: Receipts;
 }
 
+/** Of an approval: asked for, decided, used up, run out. */
+export type ApprovalState = 'waiting' | 'granted' | 'refused' | 'used' | 'expired';
 export type WorkState = 'running' | 'done' | 'failed' | 'cancelled' | 'lost';
 
 export interface KeptResult {
   handle: string;
   tool: string;
-  state: WorkState;
+  state: WorkState | ApprovalState;
   /** RFC 3339 is made at the edge of text; here it is ms. */
   createdAtMs: number;
   expiresAtMs: number;
@@ -119,7 +124,7 @@ export interface KeptResult {
 export interface Results {
   /** Null when there is none, it expired, or it is not this principal's: the three look the same to a caller. */
   get(handle: string): KeptResult | null;
-  /** Resolves when the work has ended, `ms` have passed or the signal fires. */
+  /** Resolves when the work has ended or the decision has been made, `ms` have passed or the signal fires. */
   wait(handle: string, ms: number, signal: AbortSignal): Promise<KeptResult | null>;
   /** Asks running work to stop. False when there is nothing to stop. */
   cancel(handle: string): boolean;

@@ -9,18 +9,19 @@ export function defineRead<I extends z.ZodObject, O extends z.ZodObject>(tool: R
 
 /** Adds `dry_run`, the answer that all changes share, and its text. */
 export function defineChange<I extends z.ZodObject>(tool: ChangeTool<I>): Tool {
-  const { preview, apply, undo, ...rest } = tool;
+  const { preview, apply, undo, actsAs, ...rest } = tool;
   return {
     ...rest,
     input: tool.input.extend({ dry_run: z.boolean().default(false).describe('Only say what it would do.') }),
     output: ChangeAnswer.extend({ more: More.optional() }),
     text: changeText,
-    change: { preview, apply, undo },
+    change: { preview, apply, undo, ...(actsAs ? { actsAs } : {}) },
   } as unknown as Tool;
 }
 
 function changeText(answer: ChangeAnswer): string {
   const lines = [`${answer.state}: ${answer.summary}`];
+  if (answer.targets?.length) lines.push(`on ${answer.targets.join(', ')}`);
   if (answer.diff) lines.push(answer.diff);
   else if (answer.before && (answer.state === 'dry_run' || answer.state === 'pending'))
     lines.push(facts(answer.before));

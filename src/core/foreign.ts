@@ -54,6 +54,15 @@ export function strip(text: string): string {
   return was;
 }
 
+/**
+ * For who must see exactly what is there, and decides by it: what cannot be seen is written out as \u{…} instead of being
+ * left out. Line ends and tabs stay.
+ */
+export function reveal(text: string): string {
+  if (PLAIN.test(text)) return text;
+  return Array.from(text, (c) => (strip(c) === c ? c : `\\u{${(c.codePointAt(0) as number).toString(16)}}`)).join('');
+}
+
 interface Node {
   source: number;
   path: string;

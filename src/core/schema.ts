@@ -45,6 +45,7 @@ export const ScopeName = z.enum(SCOPES);
 export const ChangeAnswer = z.object({
   state: z.enum(['done', 'dry_run', 'pending', 'running', 'rolled_back']),
   summary: z.string(),
+  targets: foreign(z.array(z.string()), 'targets').optional(),
   before: foreign(z.record(z.string(), z.unknown()), 'state before').optional(),
   after: foreign(z.record(z.string(), z.unknown()), 'state after').optional(),
   diff: foreign(z.string(), 'diff').optional(),

@@ -4,6 +4,8 @@
  */
 import type { KeptResult, Principal, Results } from '../core/call.ts';
 import { holds, type Scope } from '../core/scopes.ts';
+import { rfc3339 } from '../core/text.ts';
+import type { Approval } from '../store/approvals.ts';
 import type { KeptRow } from '../store/kept.ts';
 import type { WorkRow } from '../store/work.ts';
 import { pause } from './deadline.ts';
@@ -17,6 +19,8 @@ export interface ResultStore {
   kept(handle: string, principal: string): KeptRow | null;
   work(handle: string, principal: string): WorkRow | null;
   requestCancel(handle: string, principal: string): boolean;
+  /** Whoever's it is: the owner of the handle is asked for here. */
+  approval(handle: string): Approval | null;
 }
 
 export function resultsFor(store: ResultStore, clock: Clock): (principal: Principal) => Results {
@@ -25,6 +29,10 @@ export function resultsFor(store: ResultStore, clock: Clock): (principal: Princi
       row && who.valid() && row.scopes.every((s) => holds(who.scopes, s)) ? row : null;
 
     function get(handle: string): KeptResult | null {
+      if (handle.startsWith('a_')) {
+        const asked = mine(store.approval(handle));
+        return asked?.principal === who.id ? decisionOn(asked) : null;
+      }
       if (handle.startsWith('w_')) {
         const work = mine(store.work(handle, who.id));
         if (!work) return null;
@@ -45,10 +53,20 @@ export function resultsFor(store: ResultStore, clock: Clock): (principal: Princi
         const until = clock.elapsed() + ms;
         for (;;) {
           const now = get(handle);
-          if (now?.state !== 'running' || clock.elapsed() >= until) return now;
+          if ((now?.state !== 'running' && now?.state !== 'waiting') || clock.elapsed() >= until) return now;
           await pause(POLL_MS, signal, clock);
         }
       },
     };
   };
+}
+
+/** What its principal may know of an approval: what it asked for itself, and what was decided. */
+function decisionOn(a: Approval): KeptResult {
+  const { id, tool, state, createdAtMs, expiresAtMs, summary, risk, targets, approver, decidedAtMs, because } = a;
+  const decided = approver === null ? null : { by: approver, at: rfc3339(decidedAtMs), because };
+  const on = targets.map((t) => `${t.kind}:${t.name}`).join(', ');
+  const data = { summary, risk, targets: on, decided };
+  const nothing = { lists: [], error: null, progress: null };
+  return { handle: id, tool, state, createdAtMs, expiresAtMs, data, foreignPaths: ['summary', 'targets'], ...nothing };
 }

@@ -3,6 +3,7 @@
  * and the digest of the state that the approver saw; it expires, and is used once. Who is asked for what, and who may
  * answer, is decided in policy; that nobody answers their own question is decided here, where no face can forget it.
  */
+import type { ApprovalState } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Risk, Scope } from '../core/scopes.ts';
 import type { Target } from '../core/tool.ts';
@@ -33,7 +34,6 @@ export interface ApprovalInput extends Binding {
   summary: string;
   diff?: string;
 }
-export type ApprovalState = 'waiting' | 'granted' | 'refused' | 'used' | 'expired';
 export interface Approval extends Required<Omit<ApprovalInput, 'diff'>> {
   id: string;
   diff: string | null;

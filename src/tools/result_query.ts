@@ -1,5 +1,5 @@
 /**
- * Pages, filters and reduces what was cut from an earlier answer, waits for work that goes on, and asks it to stop.
+ * Pages, filters and reduces what was cut from an earlier answer, waits for work that goes on or for a decision, and asks work to stop.
  * What is kept is already redacted; whose it is and whether it still exists, `ctx.results` decides. Search is for literal
  * text only: a regular expression of a caller's can hang a process.
  */
@@ -23,7 +23,7 @@ const kept = <S extends z.ZodType>(schema: S): S =>
 export const ResultAnswer = z.object({
   handle: z.string(),
   tool: z.string(),
-  state: z.enum(['running', 'done', 'failed', 'cancelled', 'lost']),
+  state: z.enum(['running', 'done', 'failed', 'cancelled', 'lost', 'waiting', 'granted', 'refused', 'used', 'expired']),
   createdAt: z.string(),
   expiresAt: z.string(),
   list: z.string().nullable(),
@@ -57,7 +57,7 @@ export const resultQuery = defineRead({
   name: 'result_query',
   title: 'Kept results and running work',
   description:
-    'Use this with the handle of an earlier answer: page, grep, select or sort what was cut, wait for running work, or cancel it. Handles expire after some minutes. For fresh facts call the tool itself again.',
+    'Use this with the handle of an earlier answer: page, grep, select or sort what was cut, wait for running work or a decision, or cancel work. Handles expire after some minutes. For fresh facts call the tool itself again.',
   toolset: 'triage',
   core: true,
   input,
@@ -80,7 +80,7 @@ export const resultQuery = defineRead({
         : `There is nothing to stop: it is ${kept.state}.`;
     }
     const waitMs = i.wait_s === undefined ? ctx.waitMs : i.wait_s * 1_000;
-    if (kept.state === 'running' && waitMs > 0)
+    if ((kept.state === 'running' || kept.state === 'waiting') && waitMs > 0)
       kept = found(await ctx.results.wait(i.handle, waitMs, ctx.signal), i.handle);
     else if (i.cancel) kept = found(ctx.results.get(i.handle), i.handle);
     return { ...page(kept, i), ...heading(kept, note) };
@@ -98,6 +98,11 @@ const WORDS: Partial<Record<KeptResult['state'], string>> = {
   running: 'Still running: ask again with wait_s.',
   lost: 'The server was restarted while this ran; what became of it is not known. Look at the state of what it was to change, then call the tool again.',
   cancelled: 'Cancelled before its end.',
+  waiting: 'The owner of the host has not decided yet: ask again with wait_s.',
+  granted: 'Approved: repeat the very call, which then runs, once.',
+  refused: 'Refused: the same call is refused until this expires.',
+  used: 'The call it was for has been let through with it.',
+  expired: 'It ran out, unanswered or unused: to ask again, repeat the call.',
 };
 
 function heading(k: KeptResult, note: string | null) {

@@ -1,22 +1,30 @@
 /** A door over fixture tools, with every part in memory and every part replaceable. */
+import { hash } from 'node:crypto';
 import type { Call, Log, Principal } from '../../src/core/call.ts';
 import { createRedactor } from '../../src/core/redact.ts';
 import type { Mode, Scope } from '../../src/core/scopes.ts';
 import type { Catalog } from '../../src/core/tool.ts';
-import { approvalsByMode } from '../../src/policy/approve.ts';
+import { createApprovals } from '../../src/policy/approve.ts';
 import { createCoalescer } from '../../src/policy/coalesce.ts';
+import { createDeciding, type Deciding } from '../../src/policy/deciding.ts';
 import { createDoor } from '../../src/policy/pipeline.ts';
 import type { Door, Policy } from '../../src/policy/ports.ts';
 import { createRefusals } from '../../src/policy/refusals.ts';
 import { resultsFor } from '../../src/policy/results.ts';
+import type { Rule } from '../../src/policy/rules.ts';
 import { createSlots } from '../../src/policy/slots.ts';
 import { createUnderWay, type UnderWay } from '../../src/policy/under_way.ts';
+import { type Approvals as ApprovalStore, openApprovals } from '../../src/store/approvals.ts';
 import type { KeptRow } from '../../src/store/kept.ts';
 import type { WorkRow } from '../../src/store/work.ts';
 import { type FakeClock, fakeClock } from './clock.ts';
+import { memoryDb } from './memory_db.ts';
 import { fixtureCatalog } from './tools.ts';
 
 export interface Rig {
+  /** Questions to a person, in a real store in memory. */
+  asked: ApprovalStore;
+  deciding: Deciding;
   door: Door;
   policy: Policy;
   clock: FakeClock;
@@ -57,7 +65,9 @@ const base32 = 'abcdefghijklmnopqrstuvwxyz234567';
 const handle = (prefix: string, n: number) =>
   `${prefix}_${[...String(n).padStart(26, '0')].map((d) => base32[Number(d)]).join('')}`;
 
-export function rig(over: Partial<Policy> & { catalog?: Catalog; mode?: Mode } = {}): Rig {
+export function rig(
+  over: Partial<Policy> & { catalog?: Catalog; mode?: Mode; rules?: Rule[]; client?: 'never' | 'change' } = {},
+): Rig {
   const clock = fakeClock();
   const records: Rig['records'] = [];
   const kept: Rig['kept'] = new Map();
@@ -66,6 +76,20 @@ export function rig(over: Partial<Policy> & { catalog?: Catalog; mode?: Mode } =
   const observed: string[] = [];
   const held = new Set<string>();
   const mode = over.mode ?? 'full';
+  let opened: ApprovalStore | undefined;
+  const asked = () => {
+    opened ??= openApprovals(memoryDb(), { now: clock.now });
+    return opened;
+  };
+  const approvals = () => {
+    const { redactor, log } = policy;
+    const audit: Pick<Policy['audit'], 'append' | 'digest'> = {
+      append: (event, fields, o) => policy.audit.append(event, fields, o),
+      digest: (text) => hash('sha256', text),
+    };
+    const { rules = [], client = 'never' } = over;
+    return createApprovals({ mode, rules, client, minutes: 10, store: asked(), audit, redactor, log });
+  };
   const policy: Policy = {
     catalog: fixtureCatalog,
     off: () => null,
@@ -74,7 +98,7 @@ export function rig(over: Partial<Policy> & { catalog?: Catalog; mode?: Mode } =
     clock,
     rate: { take: () => null, peek: () => null, takeChange: () => null },
     slots: createSlots({ inAll: 100, perPrincipal: 100 }),
-    approvals: approvalsByMode(mode),
+    approvals: { decide: (request, answer) => approvals().decide(request, answer) },
     locks: {
       acquire(key) {
         if (held.has(key)) return null;
@@ -134,6 +158,7 @@ export function rig(over: Partial<Policy> & { catalog?: Catalog; mode?: Mode } =
   const store = {
     kept: (h: string, p: string) => (kept.get(h)?.principal === p ? (kept.get(h) ?? null) : null),
     work: (h: string, p: string) => (work.get(h)?.principal === p ? (work.get(h) ?? null) : null),
+    approval: (h: string) => asked().get(h),
     requestCancel(h: string) {
       const row = work.get(h);
       if (row?.state !== 'running') return false;
@@ -143,5 +168,22 @@ export function rig(over: Partial<Policy> & { catalog?: Catalog; mode?: Mode } =
   };
   const underWay = createUnderWay(clock);
   const door = createDoor(policy, { coalescer: createCoalescer(clock), results: resultsFor(store, clock), underWay });
-  return { door, policy, clock, records, kept, work, receipts, observed, held, underWay };
+  return {
+    get asked() {
+      return asked();
+    },
+    get deciding() {
+      return createDeciding({ store: asked(), audit: policy.audit, log: policy.log });
+    },
+    door,
+    policy,
+    clock,
+    records,
+    kept,
+    work,
+    receipts,
+    observed,
+    held,
+    underWay,
+  };
 }

@@ -165,6 +165,7 @@ test('a handle serves only its principal, and only with the scopes of the call t
       kept: (h, p) => (r.kept.get(h)?.principal === p ? (r.kept.get(h) ?? null) : null),
       work: () => null,
       requestCancel: () => false,
+      approval: () => null,
     },
     r.clock,
   );

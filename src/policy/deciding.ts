@@ -1,0 +1,71 @@
+/**
+ * What a person does with the questions that wait: look at them and say yes or no. Reached by `deckhand approve`, `deny`, `approvals`
+ * and the question of `deckhand call` alone: no tool and no route of the HTTP face leads here. Each step of an approval's life is on
+ * record: asked, granted, refused, used, expired; and an answer that did not count.
+ */
+import type { ApprovalState, Log } from '../core/call.ts';
+import { OpsError } from '../core/errors.ts';
+import { reveal } from '../core/foreign.ts';
+import type { Approval, Approvals as Store } from '../store/approvals.ts';
+import type { Audit } from './ports.ts';
+import { oneLine } from './shown.ts';
+
+export interface Deciding {
+  waiting(): Approval[];
+  /** Newest first, also what has been decided. */
+  recent(): Approval[];
+  get(id: string): Approval | null;
+  /** `approver`: `cli:<uid>` or `tty:<uid>`, as the face knows it and never as a caller says. */
+  decide(id: string, answer: { approver: string; granted: boolean; because?: string }): Approval;
+  /** Puts on record what has run out since. */
+  expire(): void;
+}
+
+const RECENT = 50;
+const BECAUSE = 200;
+
+export type Stage = 'asked' | Exclude<ApprovalState, 'waiting'> | 'ignored';
+export type Life = (stage: Stage, a: Approval, more?: Record<string, unknown>) => void;
+
+/** A yes is on the disk before it counts; a no counts in any case. */
+export function lifeOf({ audit, log }: { audit: Pick<Audit, 'append'>; log: Log }): Life {
+  return (stage, a, more = {}) => {
+    const { id, approver, principal, tool, risk, summary, inputHash } = a;
+    const because = a.because ?? undefined;
+    const who = stage === 'asked' || stage === 'ignored' ? undefined : (approver ?? undefined);
+    const fields = { id, state: stage, approver: who, principal, tool, risk, summary, inputHash, because, ...more };
+    audit.append('approval', fields, { durable: stage === 'granted' });
+    log.info({ approval: id, state: stage, approver: who, principal, tool, risk }, `approval ${stage}`);
+  };
+}
+
+export function createDeciding(o: { store: Store; audit: Pick<Audit, 'append'>; log: Log }): Deciding {
+  const { store } = o;
+  const life = lifeOf(o);
+  const expire = () => {
+    for (const a of store.expire()) life('expired', a);
+  };
+  return {
+    waiting() {
+      expire();
+      return store.waiting();
+    },
+    recent() {
+      expire();
+      return store.recent(RECENT);
+    },
+    get: (id) => store.get(id),
+    decide(id, { approver, granted, because }) {
+      expire();
+      const found = store.get(id);
+      // Who sits at the terminal answers for the call that was made there, and for no other.
+      if (found && approver.startsWith('tty:') && found.principal !== approver.replace('tty:', 'cli:'))
+        throw new OpsError('permission', `${approver} answers only calls of its own terminal.`, {
+          hint: `Decide with: deckhand approve ${id}`,
+        });
+      const said = because === undefined ? {} : { because: oneLine(reveal(because)).slice(0, BECAUSE) };
+      return store.decide(id, { approver, granted, ...said }, (a) => life(granted ? 'granted' : 'refused', a));
+    },
+    expire,
+  };
+}
