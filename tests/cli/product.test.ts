@@ -53,7 +53,7 @@ test('call: the answer on standard output, nothing else anywhere; --json the str
   const person = deckhand(['call', 'process_list', '--limit', '3', '--by=memory']);
   expect(person.code).toBe(0);
   expect(person.err).toBe('');
-  expect(person.out).toMatch(/pid\s+user/);
+  expect(person.out).toMatch(/pid\s+start\s+name\s+user/);
   expect(person.out).not.toContain('\x1b[');
   const script = deckhand(['call', '--json', 'process_list', '--limit', '3']);
   expect(script.code).toBe(0);

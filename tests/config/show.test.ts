@@ -58,6 +58,8 @@ function any(s: Setting): fc.Arbitrary<unknown> {
       ),
       { maxLength: 4 },
     );
+  if (s.path === 'processes.protect')
+    return fc.array(fc.stringMatching(/^[a-zA-Z0-9 ()_:.-]{1,15}\*?$/), { maxLength: 3 });
   if (s.path.startsWith('tools.')) return fc.array(fc.stringMatching(/^[a-z][a-z_]{2,10}$/), { maxLength: 3 });
   return s.folder ? text.map((t) => `/${t}`) : fc.stringMatching(/^[a-z0-9.]{1,20}$/);
 }
