@@ -1,5 +1,6 @@
 /** The catalog, in the order clients see it. A tool that is not here does not exist. */
 import type { Catalog } from '../core/tool.ts';
+import { auditSearch } from './audit_search.ts';
 import { processList } from './process_list.ts';
 import { processSignal } from './process_signal.ts';
 import { resultQuery } from './result_query.ts';
@@ -8,7 +9,7 @@ import { systemMetrics } from './system_metrics.ts';
 import { systemOverview } from './system_overview.ts';
 
 export const catalog: Catalog = {
-  tools: [systemOverview, systemMetrics, processList, processSignal, systemHardware, resultQuery],
+  tools: [systemOverview, systemMetrics, processList, processSignal, systemHardware, resultQuery, auditSearch],
   resources: [
     {
       uri: 'deckhand://system/overview',

@@ -19,6 +19,7 @@ describe('the tools of this issue', () => {
       ['process_signal', 'system', false],
       ['system_hardware', 'system', false],
       ['result_query', 'triage', true],
+      ['audit_search', 'triage', false],
     ]);
   });
 
