@@ -44,7 +44,7 @@ export async function bundle(): Promise<{ files: Map<string, string>; metafile: 
       chunkNames: '[name]-[hash]',
       splitting: true,
       define: { DECKHAND_VERSION: JSON.stringify(version) },
-      plugins: [slimSdk, readyMade],
+      plugins: [slimSdk, leanDockerode, readyMade],
     }),
     build({
       ...common,
@@ -128,6 +128,23 @@ const slimSdk: Plugin = {
         ),
       ),
     );
+  },
+};
+
+/** What dockerode asks for and we never use: its own HTTP (ours refuses what is not allowed), builds, sessions of BuildKit, archives. */
+const BAGGAGE = /^(?:docker-modem|@grpc\/grpc-js|@grpc\/proto-loader|protobufjs|tar-fs|@balena\/dockerignore)$/;
+
+/** Two megabytes of gRPC, SSH and tar stay out. Whoever uses one of them all the same is told at once. */
+const leanDockerode: Plugin = {
+  name: 'lean dockerode',
+  setup(build) {
+    build.onResolve({ filter: BAGGAGE }, ({ path, importer }) =>
+      /\/node_modules\/dockerode\//.test(importer) ? { path, namespace: 'left-out' } : null,
+    );
+    build.onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({
+      contents: `module.exports = function leftOut() { throw new Error('${path} is not in this bundle'); };`,
+      loader: 'js',
+    }));
   },
 };
 

@@ -3,6 +3,7 @@
  * rates, findings and words are made from them in insight/ and tools/. A domain's interface is as wide as its callers.
  */
 
+import type { DockerHost } from './docker.ts';
 import type { HardwareHost } from './hardware.ts';
 import type { SignalHost } from './signal.ts';
 
@@ -16,6 +17,7 @@ export interface Host {
   system: SystemHost;
   hardware: HardwareHost;
   signals: SignalHost;
+  docker: DockerHost;
 }
 
 export interface Bounded {

@@ -7,6 +7,8 @@ import { readFileSync } from 'node:fs';
 import type { Log } from '../core/call.ts';
 import type { HardwareHost } from '../core/hardware.ts';
 import type { Host } from '../core/host.ts';
+import type { DockerSettings } from './docker/endpoint.ts';
+import { dockerLater } from './docker_later.ts';
 import { type Binary, type Exec, exec, execOurs, findBinary, killAll } from './exec.ts';
 import { cgroupOf } from './system/cgroup.ts';
 import { KeptFiles, rootAt } from './system/files.ts';
@@ -40,6 +42,8 @@ export interface HostOptions {
   protect?: readonly string[];
   /** Deckhand's own state: other processes with a file in it open are Deckhands too. */
   stateDir?: string;
+  /** Where container engines are; absent: where they usually are. */
+  docker?: DockerSettings;
 }
 
 export interface OpenHost extends Host {
@@ -99,8 +103,13 @@ export function createHost(o: HostOptions): OpenHost {
     );
     return reader;
   };
+  const docker = dockerLater({
+    settings: o.docker ?? ANYWHERE,
+    clock: { now: clocks.now, elapsed: clocks.monotonic, after },
+  });
   let closed = false;
   return {
+    docker: docker.docker,
     hardware: { inventory: async (facts, asked) => (await hardware()).inventory(facts, asked) },
     signals: signalHost(root, facts, clocks, {
       ...commands,
@@ -119,10 +128,24 @@ export function createHost(o: HostOptions): OpenHost {
       closed = true;
       files.close();
       pool.close();
+      docker.close();
       killAll();
     },
     abandoned: () => pool.abandoned(),
   };
+}
+
+const ANYWHERE: DockerSettings = {
+  engines: [],
+  endpoint: null,
+  certPath: null,
+  env: { host: null, certPath: null, tlsVerify: false },
+};
+
+/** A timer that keeps no process alive: a command at the terminal ends with its answer. */
+function after(ms: number, fire: () => void): () => void {
+  const timer = setTimeout(fire, ms);
+  return () => clearTimeout(timer);
 }
 
 /** The length of a clock tick and of a page, from the auxiliary vector: 10 ms everywhere, but 4, 16 or 64 KiB on ARM. */

@@ -61,7 +61,6 @@ test('no command loads Ajv, or the words of zod in other languages', () => {
     inputs.reduce((n, [f, { bytesInOutput }]) => n + (part.test(f) ? bytesInOutput : 0), 0);
   expect(bytes(/ajvProvider|cfWorker/)).toBe(0);
   expect(bytes(/zod\/v4\/locales\/(?!en\.js)/)).toBe(0);
-  expect(bytes(/dockerode/)).toBe(0);
 });
 
 test('systeminformation is in the child’s program alone, and no start loads the readers of hardware', () => {
@@ -91,6 +90,22 @@ test('systeminformation is in the child’s program alone, and no start loads th
       face,
     ).toEqual([]);
   }
+});
+
+test('dockerode lies in a chunk of its own, loaded by nothing at a start, and without its baggage', () => {
+  const { outputs } = made.metafile;
+  const adapter = outputOf(outputs, 'src/host/docker/index.ts');
+  expect([...inside(outputs, [adapter]).keys()]).toContain('dockerode');
+  const faces = ['src/cli/run.ts', 'src/cli/stdio.ts', 'src/cli/serve.ts', 'src/cli/doctor.ts', 'src/cli/product.ts'];
+  for (const face of faces) {
+    const names = loaded('src/cli/run.ts', face);
+    expect(names, face).not.toContain('dockerode');
+  }
+  const inputs = Object.values(outputs).flatMap((o) => Object.keys(o.inputs));
+  expect(inputs.filter((f) => /node_modules\/(ssh2|@grpc|protobufjs|tar-|docker-modem|cpu-features)/.test(f))).toEqual(
+    [],
+  );
+  expect(outputs[adapter]?.bytes).toBeLessThan(150_000);
 });
 
 test('none of Node’s own modules is imported in a way that loads all of it', () => {

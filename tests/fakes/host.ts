@@ -15,6 +15,7 @@ import type {
   Snapshot,
   SystemHost,
 } from '../../src/core/host.ts';
+import { fakeDocker } from './docker.ts';
 import { fakeHardware } from './hardware.ts';
 import { fakeSignals } from './signals.ts';
 
@@ -356,5 +357,6 @@ export function fakeHost(overrides: Partial<SystemHost> = {}): Host {
     },
     hardware: fakeHardware(),
     signals: fakeSignals(),
+    docker: fakeDocker(),
   };
 }
