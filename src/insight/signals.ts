@@ -24,6 +24,10 @@ export function handling(signal: Signal, masks: SignalMasks | null): Handling | 
 export const ends = (signal: Signal, how: Handling | null): boolean =>
   ENDING.includes(signal) || (how === 'default' && signal !== 'STOP' && signal !== 'CONT');
 
+/** It cannot reach the process: waiting for its end would be waiting for nothing. */
+export const deaf = (how: Handling | null, first: boolean): boolean =>
+  how === 'ignores' || (first && how === 'default');
+
 /** Gone, or gone but for its entry in the table. A leader that ended before its threads is a Z with threads: it still works. */
 export const ended = (s: Standing | null): boolean =>
   s === null || s.state === 'X' || s.state === 'x' || (s.state === 'Z' && s.threads <= 1);

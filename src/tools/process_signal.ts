@@ -12,7 +12,7 @@ import { WaitS } from '../core/schema.ts';
 import { SIGNALS, type Standing, type Subject } from '../core/signal.ts';
 import { duration, rfc3339 } from '../core/text.ts';
 import type { Preview } from '../core/tool.ts';
-import { belonging, effect, ended, ends, handling, verdictOf, whyStill } from '../insight/signals.ts';
+import { belonging, deaf, effect, ended, ends, handling, verdictOf, whyStill } from '../insight/signals.ts';
 
 /** A signal that ends nothing is taken at once; STOP and CONT take effect when the process next runs. */
 const TAKEN_MS = 300;
@@ -68,7 +68,7 @@ export const processSignal = defineChange({
     ctx.commit();
     signals.send(is, i.signal);
     const { standing, waitedMs } = await signals.settle(is, {
-      withinMs: toEnd ? i.grace_s * 1_000 : TAKEN_MS,
+      withinMs: patience(i, toEnd, deaf(how, is.first)),
       done: reached,
       signal: ctx.signal,
       tick(ms) {
@@ -117,6 +117,11 @@ async function subjectOf(i: Input, ctx: ToolContext): Promise<Subject> {
   return is;
 }
 
+function patience(i: Input, toEnd: boolean, inVain: boolean): number {
+  if (!toEnd) return TAKEN_MS;
+  return inVain ? Math.min(TAKEN_MS, i.grace_s * 1_000) : i.grace_s * 1_000;
+}
+
 function described(i: Input, is: Subject, now: number): Preview {
   const how = handling(i.signal, is.masks);
   const toEnd = ends(i.signal, how);
@@ -127,7 +132,7 @@ function described(i: Input, is: Subject, now: number): Preview {
     toEnd && is.children
       ? `${is.children === 1 ? 'Its child goes' : `Its ${is.children} children go`} on, unless ended along with it.`
       : null,
-    toEnd && i.grace_s > 0 ? `Its end is waited for up to ${i.grace_s} s.` : null,
+    toEnd && i.grace_s > 0 && !deaf(how, is.first) ? `Its end is waited for up to ${i.grace_s} s.` : null,
   ];
   return {
     summary: sentences.filter((s) => s !== null).join(' '),

@@ -220,6 +220,21 @@ describe('process_signal', () => {
     expect(answer.after).toMatchObject({ state });
   });
 
+  it('does not wait for what cannot come: TERM is ignored, or meets a container’s first process without a handler', async () => {
+    const masks = { blocked: 0, ignored: 0, caught: 0, pending: 0 };
+    for (const [over, why] of [
+      [{ masks: { ...masks, ignored: 1 << 14 } }, 'it ignores TERM'],
+      [{ masks, first: true }, 'it is the first process of a container'],
+    ] as const) {
+      const h = house(fakeSignals({ ...nginx, ...over }, still(over)));
+      const first = data(await h.call({ dry_run: true }));
+      expect(first.summary).toContain('nothing will happen');
+      expect(first.summary).not.toContain('waited');
+      expect(data(await h.call()).summary).toContain(`still runs 300 ms after TERM: ${why}`);
+      expect(data(await h.call({ grace_s: 0 })).summary).toContain(`still runs 0 ms after TERM: ${why}`);
+    }
+  });
+
   it('KILL that has been approved: one stuck in the kernel is said to be', async () => {
     const h = house(fakeSignals(nginx, still({ state: 'D' })));
     h.policy.approvals.decide = () => ({ verdict: 'granted', by: 'test' });

@@ -217,7 +217,7 @@ export function signalHost(root: Root, facts: Facts, clocks: Clocks, o: SignalOp
     const owner = uid === undefined ? 'another user' : (users(uid) ?? `uid ${uid}`);
     return new OpsError(
       'permission',
-      `${to.name} (${to.pid}) belongs to ${owner}, and Deckhand runs as uid ${process.getuid?.()}.`,
+      `${word(to.name)} (${to.pid}) belongs to ${owner}, and Deckhand runs as uid ${process.getuid?.()}.`,
       {
         hint: `Only ${owner} or root may signal it: do it by hand on the host (\`sudo kill\`), or run a Deckhand as that user.`,
         errno: 'EPERM',
@@ -260,11 +260,13 @@ export function masksOf(status: string | null): SignalMasks | null {
 }
 
 const LIST = 'Call process_list: it shows pid, start and name as they are now.';
-const gone = (to: { pid: number }) =>
-  new OpsError('not_found', `There is no process ${to.pid} any more.`, { hint: LIST });
-const taken = (to: { pid: number; name: string }) =>
-  new OpsError('conflict', `${to.pid} is not the ${to.name} any more that it was.`, { hint: LIST });
-export const refusal = (to: { pid: number; name: string }, why: string) =>
-  new OpsError('permission', `${to.name} (${to.pid}) is protected: ${why}.`, {
+type To = { pid: number; name: string };
+/** What a process calls itself stands in our sentence: it ends no line, and forges no mark. */
+const word = (name: string): string => name.replace(/[\s⟦⟧]+/g, ' ');
+const gone = (to: To) => new OpsError('not_found', `There is no process ${to.pid} any more.`, { hint: LIST });
+const taken = (to: To) =>
+  new OpsError('conflict', `${to.pid} is not the ${word(to.name)} any more that it was.`, { hint: LIST });
+const refusal = (to: To, why: string) =>
+  new OpsError('permission', `${word(to.name)} (${to.pid}) is protected: ${why}.`, {
     hint: 'Deckhand sends it no signal of any kind; a person can, on the host.',
   });
