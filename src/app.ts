@@ -2,7 +2,8 @@
  * The only wiring: config becomes store, host, policy and a door. It is the one file that sees all layers but the
  * faces, which are handed an App and nothing else. Nothing is decided here that a test of one part could not see.
  */
-
+import { resolve } from 'node:path';
+import { dockerSettings } from './config/docker.ts';
 import type { Loaded } from './config/load.ts';
 import { offByConfig } from './config/off.ts';
 import type { Log, Principal } from './core/call.ts';
@@ -22,9 +23,11 @@ import { createRefusals } from './policy/refusals.ts';
 import { resultsFor } from './policy/results.ts';
 import { createSlots } from './policy/slots.ts';
 import { createUnderWay } from './policy/under_way.ts';
+import { receiptsFor } from './policy/undo.ts';
 import { createSampler } from './sampler.ts';
 import { openApprovals } from './store/approvals.ts';
 import { openAudit } from './store/audit.ts';
+import { type AuditFiles, auditFiles, lineOf } from './store/audit_files.ts';
 import { searchAudit } from './store/audit_read.ts';
 import { openDb } from './store/db.ts';
 import { openKept } from './store/kept.ts';
@@ -57,6 +60,13 @@ export interface App {
   storeTrouble(): string | null;
   close(): Promise<void>;
 }
+
+/** The audit of a state folder, for who reads it beside a server or without one: nothing else is opened, nothing is made. */
+export function auditOf(dir: string): AuditFiles {
+  becomeOwner(dir);
+  return auditFiles(resolve(dir));
+}
+export const auditLine = lineOf;
 
 export type Role = 'serve' | 'stdio' | 'cli';
 
@@ -97,13 +107,14 @@ export async function createApp(o: {
   const work = openWork(db, self);
   const locks = openLocks(db, self);
   const quotas = openQuotas(db);
-  const receipts = openReceipts(state, db);
+  const receipts = openReceipts(state, db, { self });
   const leases = openLeases(state, log);
   const host = createHost({
     procRoot: config.host.root,
     log,
     protect: config.processes.protect,
     stateDir: config.state.dir,
+    docker: dockerSettings(config),
   });
   const identity = host.system.identity();
   const sampler = createSampler({
@@ -151,7 +162,13 @@ export async function createApp(o: {
     waitMs: config.limits.waitSeconds * 1_000,
   };
   const results = resultsFor(
-    { kept: kept.get, work: work.get, requestCancel: work.requestCancel, approval: questions.get },
+    {
+      kept: kept.get,
+      work: work.get,
+      requestCancel: work.requestCancel,
+      approval: questions.get,
+      receipt: (id, who) => receiptsFor(who, policy).get(id),
+    },
     clock,
   );
   const underWay = createUnderWay(clock);

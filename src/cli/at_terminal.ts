@@ -1,7 +1,19 @@
 /** The commands that answer a person and end. Loaded together: each alone would cut the bundle into more files for all of them. */
+import { exportAll, search, tail, verify } from './audit.ts';
 import { run as call } from './call.ts';
 import { run as config } from './config.ts';
 import { add, list, revoke } from './token.ts';
 import { run as tools } from './tools.ts';
 
-export const AT_TERMINAL = { tools, call, 'token add': add, 'token list': list, 'token revoke': revoke, config };
+export const AT_TERMINAL = {
+  tools,
+  call,
+  'token add': add,
+  'token list': list,
+  'token revoke': revoke,
+  config,
+  'audit tail': tail,
+  'audit search': search,
+  'audit verify': verify,
+  'audit export': exportAll,
+};

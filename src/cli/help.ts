@@ -58,7 +58,7 @@ export function usageOf(command: Command, width: number): string {
 
 const options = (list: readonly Option[], width: number) =>
   pairs(
-    list.map((o) => [`--${o.name}${o.value ? ` ${o.value}` : ''}`, o.text]),
+    list.map((o) => [`${o.short ? `-${o.short}, ` : ''}--${o.name}${o.value ? ` ${o.value}` : ''}`, o.text]),
     width,
   );
 

@@ -25,6 +25,10 @@ const DOES: Record<CommandName, () => Does | Promise<Does>> = {
   'token add': () => atTerminal('token add'),
   'token list': () => atTerminal('token list'),
   'token revoke': () => atTerminal('token revoke'),
+  'audit tail': () => atTerminal('audit tail'),
+  'audit search': () => atTerminal('audit search'),
+  'audit verify': () => atTerminal('audit verify'),
+  'audit export': () => atTerminal('audit export'),
   config: () => atTerminal('config'),
   doctor: async () => (await import('./doctor.ts')).run,
   version: () => version,
@@ -44,9 +48,10 @@ export async function run(argv: readonly string[], io: Terminal): Promise<number
   const parts = command.name.split(' ').length - 1;
   const [least, most] = command.positionals ?? [0, 0];
   const own = Object.fromEntries((command.options ?? []).map((o) => [o.name, o.kind]));
+  const shorts = Object.fromEntries((command.options ?? []).flatMap((o) => (o.short ? [[o.short, o.name]] : [])));
   const after = parseFlags(before.rest.slice(parts), {
     own: { ...common.own, ...own },
-    short: common.short,
+    short: { ...common.short, ...shorts },
     ...(command.rest ? { positionals: most } : {}),
   });
   if (before.own.help || after.own.help) return help({ positionals: command.name.split(' '), io });

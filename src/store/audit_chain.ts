@@ -49,7 +49,7 @@ export function macOf(key: Uint8Array): Mac {
 
 /** JSON escapes C0; these would still move a terminal's cursor or turn its text around when somebody prints the file. */
 const TERMINAL = /[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\udb40[\udc00-\udfff]/g;
-const escaped = (text: string): string => {
+export const escaped = (text: string): string => {
   TERMINAL.lastIndex = 0;
   if (!TERMINAL.test(text)) return text;
   return text.replace(TERMINAL, (c) =>
