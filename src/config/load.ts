@@ -44,8 +44,8 @@ export interface Loaded<C = Config> {
   file: string | null;
 }
 
-/** DECKHAND_* names that are no settings: the file's, and the one that turns on the tests with real parts. */
-const OTHER_NAMES = new Set(['DECKHAND_CONFIG', 'DECKHAND_REAL']);
+/** DECKHAND_* names that are no settings: the file's, the one that turns on the tests with real parts, and the folder of those. */
+const OTHER_NAMES = new Set(['DECKHAND_CONFIG', 'DECKHAND_REAL', 'DECKHAND_LAB']);
 /** Kubernetes and Docker links put the addresses of a service called "deckhand" into every neighbour's environment. */
 const SERVICE_LINK = /^DECKHAND_(SERVICE_(HOST|PORT)|PORT)(_|$)/;
 
@@ -162,7 +162,10 @@ export async function loadSettings(known: readonly Setting[], input: LoadInput):
     if (checked === undefined) continue;
     if (g.from === 'flag' && g.setting.flagNarrows && lower) mustNarrow(g, checked, lower, problems);
     const base = g.from === 'file' ? dirname(file.path) : cwd;
-    won.set(g.setting.path, { ...g, value: g.setting.folder ? pathFrom(checked as string, base) : checked });
+    won.set(g.setting.path, {
+      ...g,
+      value: g.setting.folder && checked !== null ? pathFrom(checked as string, base) : checked,
+    });
   }
   for (const setting of known) {
     const g = won.get(setting.path);

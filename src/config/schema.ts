@@ -5,6 +5,7 @@
  */
 import * as z from 'zod';
 import { MODES, ROLES, TOOLSETS } from '../core/scopes.ts';
+import { ENDPOINT_EXPECTS, ENGINES_EXAMPLE, Endpoint, EngineEntry } from './docker.ts';
 import { RULES_EXAMPLE, Rule } from './rules.ts';
 
 interface Meta {
@@ -172,6 +173,30 @@ export const ConfigSchema = z.strictObject({
         .default([]),
       'Processes that `process_signal` never signals, besides those that hold up the host (init, sshd, systemd, container engines, Deckhand).',
       { expects: 'names as process_list shows them, each with a * at its end or none' },
+    ),
+  }),
+  docker: z.strictObject({
+    endpoint: set(
+      Endpoint.nullable().default(null),
+      'Address of the container engine: a Unix socket, TCP (with TLS by `docker.certPath`) or SSH.',
+      {
+        expects: ENDPOINT_EXPECTS,
+        defaultText: 'DOCKER_HOST, else the socket of rootless Docker, Podman or Docker, whichever is there first',
+      },
+    ),
+    certPath: set(
+      plain(4096).nullable().default(null),
+      'Folder with ca.pem, cert.pem and key.pem for engines over TLS.',
+      { folder: true, expects: 'the path of a folder', defaultText: 'DOCKER_CERT_PATH' },
+    ),
+    engines: set(
+      z
+        .array(EngineEntry)
+        .max(16)
+        .refine((list) => new Set(list.map((e) => e.name)).size === list.length, 'expected each name once')
+        .default([]),
+      'Several engines by name; tools take the first unless another is named.',
+      { expects: 'a list of maps of name, endpoint and certPath', example: ENGINES_EXAMPLE },
     ),
   }),
   stdio: z.strictObject({

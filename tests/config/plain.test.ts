@@ -13,6 +13,9 @@ test('most settings have one; what only the schema can tell has none', () => {
   expect(all.filter((s) => !s.plain).map((s) => s.path)).toEqual([
     'http.url',
     'http.allowedOrigins',
+    'docker.endpoint',
+    'docker.certPath',
+    'docker.engines',
     'approvals.rules',
   ]);
 });

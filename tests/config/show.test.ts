@@ -58,6 +58,14 @@ function any(s: Setting): fc.Arbitrary<unknown> {
       ),
       { maxLength: 4 },
     );
+  const endpoint = fc.constantFrom('unix:///run/docker.sock', 'tcp://192.0.2.1:2376', 'ssh://me@host.example');
+  if (s.path === 'docker.endpoint') return endpoint;
+  if (s.path === 'docker.certPath') return fc.stringMatching(/^\/[a-z]{1,20}$/);
+  if (s.path === 'docker.engines')
+    return fc.uniqueArray(fc.record({ name: fc.stringMatching(/^[a-z][a-z0-9-]{0,10}$/), endpoint }), {
+      maxLength: 3,
+      selector: (e) => e.name,
+    });
   if (s.path === 'processes.protect')
     return fc.array(fc.stringMatching(/^[a-zA-Z0-9 ()_:.-]{1,15}\*?$/), { maxLength: 3 });
   if (s.path.startsWith('tools.')) return fc.array(fc.stringMatching(/^[a-z][a-z_]{2,10}$/), { maxLength: 3 });

@@ -1,0 +1,41 @@
+/**
+ * How the owner names container engines, and what Docker's own environment says of them. Decides what may be written; which engine is
+ * asked, and whether somebody answers there, is the host's to see.
+ */
+import * as z from 'zod';
+import { type Env, environment } from './env.ts';
+import type { Config } from './schema.ts';
+
+const ENDPOINT = /^(?:\/|unix:\/\/\/|(?:tcp|https?|ssh):\/\/[^\s/])[^\s\p{Cc}]*$/u;
+const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
+
+export const ENDPOINT_EXPECTS = 'unix:///path/of/socket, tcp://host:2376 or ssh://user@host';
+export const Endpoint = z.string().max(1_024).regex(ENDPOINT, `expected ${ENDPOINT_EXPECTS}`);
+
+export const EngineEntry = z.strictObject({
+  name: z.string().regex(NAME, 'expected a short name of lower-case letters, digits and dashes'),
+  endpoint: Endpoint,
+  certPath: z
+    .string()
+    .max(4_096)
+    .regex(/^\/[^\p{Cc}]*$/u, 'expected the absolute path of a folder')
+    .optional(),
+});
+
+export const ENGINES_EXAMPLE = `- {name: here, endpoint: "unix:///var/run/docker.sock"}
+- {name: nas, endpoint: "tcp://192.0.2.10:2376", certPath: /etc/deckhand/nas}`;
+
+/** As the host takes it (HostOptions.docker). */
+export function dockerSettings({ docker }: Pick<Config, 'docker'>, env: Env = environment()) {
+  return {
+    engines: docker.engines.map((e) => ({ name: e.name, endpoint: e.endpoint, certPath: e.certPath ?? null })),
+    endpoint: docker.endpoint,
+    certPath: docker.certPath,
+    // As Docker's own client reads them: empty is not set, and any other text of DOCKER_TLS_VERIFY is a yes.
+    env: {
+      host: env.DOCKER_HOST || null,
+      certPath: env.DOCKER_CERT_PATH || null,
+      tlsVerify: Boolean(env.DOCKER_TLS_VERIFY),
+    },
+  };
+}
