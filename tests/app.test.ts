@@ -93,7 +93,7 @@ test('a change leaves intent, outcome and a receipt that outlives its process; i
   const db = openDb(there.state, quiet);
   const receipt = openReceipts(there.state, db).get(done.receipt ?? '');
   expect(receipt).toMatchObject({ principal: 'token:alice', tool: 'fixture_rename', input: { to: 'new' } });
-  expect(Buffer.from(receipt?.revert?.blob('word') ?? []).toString()).toBe('old');
+  expect(Buffer.from(receipt?.blob('word') ?? []).toString()).toBe('old');
   db.close();
   await there.close();
   apps = [];

@@ -22,6 +22,8 @@ export interface ErrorDetails {
   candidates?: string[];
   /** Milliseconds after which the same call may succeed. */
   retryAfterMs?: number;
+  /** A change that failed after its first effect: with this `undo` takes back what there is of it. */
+  receipt?: string;
   /** The operating system's error name, where there is one: a read is retried on some of them. */
   errno?: string;
 }

@@ -37,24 +37,65 @@ export interface Changed {
   before?: Record<string, unknown>;
   after?: Record<string, unknown>;
   diff?: string;
-  /** What `revert` needs; absent when there is nothing to take back. Blobs are content-addressed by the store. */
-  revert?: { data: Record<string, unknown>; blobs?: Record<string, Uint8Array> };
+  /** For a tool that knows only now what undoing needs, or knows better than at its commit; otherwise give it there. */
+  revert?: Revert;
+}
+
+/** What undoing needs, kept on this host and never shown. Blobs are content-addressed by the store. */
+export interface Revert {
+  data: Record<string, unknown>;
+  blobs?: Record<string, Uint8Array>;
 }
 
 export interface ChangeContext extends ToolContext {
-  /** Called just before the first effect. From then on the change runs to its verdict, whoever has left. */
-  commit(): void;
+  /**
+   * Called once, just before the first effect. From then on the change runs to its verdict, whoever has left.
+   * With `revert` a `prepared` receipt is on the disk when this returns, so that a crash a moment later leaves a way back;
+   * when it cannot be stored this throws, and then nothing may be changed.
+   */
+  commit(revert?: Revert): void;
+}
+
+/** A receipt as the tool gets it that made the change; an older version of that tool may have written it. */
+export interface Undoable<In> {
+  /** With its secrets, as it ran. */
+  input: In;
+  /** `prepared`: the change never told its end (a crash, a failure after its commit). It may be done, not done, or half done. */
+  state: 'prepared' | 'done';
+  /** As the preview or the answer of the change had it. */
+  before: Record<string, unknown> | null;
+  /** As the answer had it; null while `prepared`. */
+  after: Record<string, unknown> | null;
+  data: Record<string, unknown>;
+  /** Null when it is lost or damaged: then refuse. */
+  blob(name: string): Uint8Array | null;
 }
 
 export type Undo<In> =
   | {
       kind: 'revert';
-      revert(
-        receipt: { input: In; data: Record<string, unknown>; blob(name: string): Uint8Array | null },
-        ctx: ChangeContext,
-      ): Promise<Changed>;
+      /**
+       * What undoing would do to the target as it is now. Compares it with `after`, and throws `conflict` when it has moved on:
+       * what stands there instead, since when or by whom if that can be known, so that a person can decide. For a `prepared`
+       * receipt the state that the change was to make (from `input` and `data`) and `before` are both proper: with the latter
+       * the summary says that there is nothing to take back. The digest is of the state now: the door calls this again under
+       * the lock, just before `revert`, and refuses when it differs.
+       */
+      preview(receipt: Undoable<In>, ctx: ToolContext): Promise<Preview>;
+      /** Puts the state before back, as far as it is not there yet. Calls `ctx.commit()` just before its first effect. */
+      revert(receipt: Undoable<In>, ctx: ChangeContext): Promise<Changed>;
     }
   | { kind: 'none' | 'manual'; why: string };
+
+/** Rights, risk and targets of a call that takes those of another one: `undo` needs what the change needed. */
+export interface ActsAs {
+  /** The receipt it takes back, and the tool that made it. */
+  undoOf: string;
+  tool: string;
+  scopes: Scope[];
+  risk: Risk;
+  targets: Target[];
+}
 
 export interface Limits {
   /** Milliseconds; 10,000 by default. Longer than `wait_s` needs `long`. */
@@ -103,6 +144,8 @@ export interface ChangeTool<I extends z.ZodObject> extends Omit<Common<I, z.ZodO
   preview(input: z.output<I>, ctx: ToolContext): Promise<Preview>;
   apply(input: z.output<I>, ctx: ChangeContext): Promise<Changed>;
   undo: Undo<z.output<I>>;
+  /** Asked by the door right after validation, instead of scopes, risk and targets. Throws where there is no such thing. */
+  actsAs?(input: z.output<I>, ctx: Pick<ToolContext, 'receipts'>): ActsAs;
 }
 
 interface AnyTool {
@@ -135,6 +178,7 @@ export interface CatalogChange extends AnyTool {
     preview(input: unknown, ctx: ToolContext): Promise<Preview>;
     apply(input: unknown, ctx: ChangeContext): Promise<Changed>;
     undo: Undo<unknown>;
+    actsAs?(input: unknown, ctx: Pick<ToolContext, 'receipts'>): ActsAs;
   };
 }
 

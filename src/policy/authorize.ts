@@ -29,6 +29,10 @@ export function admit(call: Call, p: Policy): { who: Principal; tool: Tool } {
   if (off) throw new OpsError('unavailable', `${tool.name} is off: ${off.why}`, { hint: off.hint });
   forbidWrites(tool, p.mode, call.narrow);
   need(who, leastScopes(tool), tool);
+  if (useless(who, tool))
+    throw new OpsError('permission', `${tool.name} needs a scope that lets you change something.`, {
+      hint: 'Use the token that made the change.',
+    });
   return { who, tool };
 }
 
@@ -60,6 +64,7 @@ export function visible<T extends Seen>(
       !p.off(t) &&
       !hiddenBy(narrow, t) &&
       leastScopes(t).every((s) => holds(who.scopes, s)) &&
+      !useless(who, t) &&
       (readsOnly(worstRisk(t)) || !(p.mode === 'read-only' || narrow?.readOnly)),
   );
 }
@@ -71,6 +76,12 @@ function likely(name: string, names: string[]): string[] {
 }
 
 const current = (who: Principal, now: number) => (who.expiresAtMs === null || who.expiresAtMs > now) && who.valid();
+
+/** A tool that takes back changes asks for their scopes; who holds none that changes anything has nothing to take back. */
+const useless = (who: Principal, t: Seen): boolean =>
+  t.scopes.least === null &&
+  !readsOnly(worstRisk(t)) &&
+  ![...who.scopes].some((s) => s === 'admin' || s.endsWith(':write'));
 
 /** A connection may ask to see less (`?toolsets=core,docker`); `core` is a flag of the tool, `all` is everything. */
 function hiddenBy(narrow: Narrow | undefined, tool: Pick<Tool, 'toolset' | 'core'>): boolean {

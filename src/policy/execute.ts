@@ -1,53 +1,27 @@
 /**
- * Runs what the door has let through: reads (shared, retried once, stopped with their caller) and changes (locked,
- * previewed again, on record before their first effect, then run to their verdict whoever has left). Long work goes on
- * under a handle. Who may do it was decided before; what leaves is shaped after.
+ * Runs what the door has let through: reads (shared, retried once, stopped with their caller) and changes (change.ts). Long
+ * work goes on under a handle. Who may do it was decided before; what leaves is shaped after.
  */
-import type { Ask, Call, Principal, Progress, ToolContext } from '../core/call.ts';
+import type { Ask, Progress } from '../core/call.ts';
 import { OpsError, toOpsError } from '../core/errors.ts';
 import type { ChangeAnswer } from '../core/schema.ts';
-import type { Risk, Scope } from '../core/scopes.ts';
-import type { CatalogChange, CatalogRead, Changed, Preview, Target, Tool } from '../core/tool.ts';
-import { auditFor } from './audit_search.ts';
-import type { Coalescer } from './coalesce.ts';
+import type { Scope } from '../core/scopes.ts';
+import type { CatalogRead, Preview, Tool } from '../core/tool.ts';
+import { type Granted, runChange, withReceipt } from './change.ts';
 import { type Deadline, deadline, pause, raced } from './deadline.ts';
-import type { Policy, ResultsFor } from './ports.ts';
-import { type UnderWay, wasStopped } from './under_way.ts';
+import { context, type Engine, type Job } from './job.ts';
+import type { Policy } from './ports.ts';
+import { wasStopped } from './under_way.ts';
 
 const STANDARD_TIMEOUT_MS = 10_000;
 const RETRY_AFTER_MS = 100;
-const PROGRESS_EVERY_MS = 500;
 const CANCEL_POLL_MS = 500;
-
-export interface Job {
-  call: Call;
-  who: Principal;
-  tool: Tool;
-  input: unknown;
-  /** Canonical JSON of the input. */
-  canonical: string;
-  scopes: Scope[];
-  risk: Risk;
-  targets: Target[];
-}
-
-export interface Engine {
-  coalescer: Coalescer;
-  results: ResultsFor;
-  underWay: UnderWay;
-}
 
 /** `raw` for the shaping; or the work goes on and this is its handle. */
 export type Executed = { raw: Record<string, unknown>; status: 'done' | 'pending' } | { running: string };
 
 /** What may run now: a read, or a change with what was said of it and who let it through. */
 export type Approved = { read: CatalogRead } | Granted;
-interface Granted {
-  change: CatalogChange['change'];
-  preview: Preview;
-  by: string;
-  use?(): boolean;
-}
 
 /** Step 6: what a change would do, and whether it may. Reads are let through as they are. */
 export async function approve(
@@ -71,6 +45,7 @@ export async function approve(
       principal: job.who.id,
       scopes: job.scopes,
       tool: tool.name,
+      undoes: job.undoes,
       risk: job.risk,
       targets: job.targets,
       from: { id, face, ...(client ? { client } : {}), ...(address ? { address } : {}) },
@@ -126,7 +101,7 @@ export async function execute(
       )
       .then((outcome) => {
         if (d.committed() && d.signal.aborted)
-          p.audit.append('late', { call: job.call.id, tool: job.tool.name, outcome });
+          p.audit.append('late', { call: job.call.id, tool: job.tool.name, receipt: job.receipt, outcome });
       }),
   );
   if (!job.tool.long) return { raw: await raced(work, d.signal), status: 'done' };
@@ -153,7 +128,7 @@ export async function execute(
     .then(
       (raw) => p.work.finish(handle, { state: 'done', kept: finish(raw) }),
       (thrown) => {
-        const error = toOpsError(thrown);
+        const error = withReceipt(toOpsError(thrown), job);
         // A wish that came after the first effect was not what ended it.
         const cancelled = !d.committed() && (p.work.cancelRequested(handle) || wasStopped(thrown));
         const { hint } = error.details;
@@ -170,6 +145,7 @@ export async function execute(
         call: job.call.id,
         handle,
         tool: job.tool.name,
+        receipt: job.receipt,
         outcome: outcome ?? 'done',
         // Then `late` is its end, as with a call.
         goesOn: d.committed() && d.signal.aborted ? true : undefined,
@@ -222,127 +198,7 @@ function rightsOf(scopes: ReadonlySet<Scope>): string {
   return text;
 }
 
-async function runChange(
-  job: Job,
-  approved: Granted,
-  d: Deadline,
-  e: Engine,
-  p: Policy,
-  report: (x: Progress) => void,
-): Promise<Record<string, unknown>> {
-  const { tool, targets, who, call } = job;
-  const { change } = approved;
-  const locks: Disposable[] = [];
-  try {
-    for (const key of targets.map((t) => `${t.kind}:${t.name}`).sort()) {
-      const lock = p.locks.acquire(key);
-      if (!lock)
-        throw new OpsError('conflict', `${key} is being changed by another call.`, {
-          hint: 'Wait for that call to end.',
-        });
-      locks.push(lock);
-    }
-    // Under the lock, and against what was approved: between the approval and now others may have changed it.
-    const now = await change.preview(job.input, context(job, d.signal, e, p));
-    if (now.digest !== approved.preview.digest)
-      throw new OpsError('conflict', 'The state has changed since this was previewed.', {
-        hint: 'Repeat the call to see it as it is now.',
-      });
-    d.signal.throwIfAborted();
-    // Only now, when nothing is in the way any more: a precondition that failed has not cost the person's yes. Of two
-    // equal calls one gets it. Should the record below fail, it is used up all the same, and nothing happens.
-    if (approved.use && !approved.use())
-      throw new OpsError('conflict', 'The approval of this call has been used, or has expired meanwhile.', {
-        hint: 'Repeat the call to ask for another one.',
-      });
-    // On record before anything changes; when it cannot be written, the change does not happen.
-    p.audit.append(
-      'intent',
-      {
-        call: call.id,
-        who: who.id,
-        tool: tool.name,
-        risk: job.risk,
-        targets,
-        approval: approved.by,
-        summary: p.redactor.text(now.summary),
-      },
-      { durable: true },
-    );
-    const changed = await change.apply(job.input, {
-      ...context(job, d.signal, e, p, report),
-      commit() {
-        d.signal.throwIfAborted();
-        d.commit();
-        e.coalescer.forget();
-      },
-    });
-    e.coalescer.forget();
-    return { ...changeAnswer(changed), ...receipt(job, change.undo, changed, p) };
-  } finally {
-    for (const lock of locks) lock[Symbol.dispose]();
-  }
-}
-
-function receipt(
-  job: Job,
-  undo: CatalogChange['change']['undo'],
-  changed: Changed,
-  p: Policy,
-): { receipt?: string; next?: string } {
-  if (undo.kind !== 'revert') return { next: `It cannot be undone here: ${undo.why}` };
-  if (!changed.revert) return {};
-  const { before = null, after = null, summary, revert } = changed;
-  const { tool, who, scopes, targets, input } = job;
-  try {
-    return {
-      receipt: p.receipts.put({
-        principal: who.id,
-        scopes,
-        tool: tool.name,
-        input,
-        targets,
-        summary,
-        before,
-        after,
-        revert,
-      }),
-    };
-  } catch (thrown) {
-    // The effect has happened: an error here would tell the caller that it has not.
-    p.log.error({ call: job.call.id, err: thrown }, 'a change was done and its receipt could not be stored');
-    return { next: 'It is done, but its receipt could not be stored: undo it by hand, from `before`.' };
-  }
-}
-
-function changeAnswer({ revert: _, ...rest }: Changed): Record<string, unknown> {
-  return { state: 'done', ...rest };
-}
-
 const shown = ({ digest: _, ...rest }: Preview) => rest;
-
-/** At most two reports a second; the first and nothing else is certain to arrive. */
-function context(job: Job, signal: AbortSignal, e: Engine, p: Policy, report?: (x: Progress) => void): ToolContext {
-  let last = Number.NEGATIVE_INFINITY;
-  return {
-    ...p.context,
-    waitMs: p.waitMs,
-    signal,
-    now: p.clock.now,
-    progress(done, total, text) {
-      const at = p.clock.elapsed();
-      if (!report || at - last < PROGRESS_EVERY_MS) return;
-      last = at;
-      report({
-        done,
-        ...(total === undefined ? {} : { total }),
-        ...(text === undefined ? {} : { text: p.redactor.text(text) }),
-      });
-    },
-    results: e.results(job.who),
-    audit: auditFor(job.who, p),
-  };
-}
 
 export const timeoutOf = (tool: Tool): number => tool.limits?.timeoutMs ?? STANDARD_TIMEOUT_MS;
 

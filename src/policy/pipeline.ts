@@ -11,10 +11,13 @@ import { hasMark } from '../core/redact.ts';
 import { readsOnly, type Scope } from '../core/scopes.ts';
 import { riskOf, scopesOfCall, worstRisk } from '../core/tool.ts';
 import { admit, need, visible } from './authorize.ts';
+import { withReceipt } from './change.ts';
 import { complaint } from './complaint.ts';
-import { approve, type Engine, execute, type Job, timeoutOf } from './execute.ts';
+import { approve, execute, timeoutOf } from './execute.ts';
+import type { Engine, Job } from './job.ts';
 import type { Door, Policy } from './ports.ts';
 import { type Answer, answer, clean } from './shape.ts';
+import { receiptsFor } from './undo.ts';
 
 export function createDoor(p: Policy, e: Engine): Door {
   return {
@@ -33,7 +36,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
   try {
     outcome = await walk();
   } catch (thrown) {
-    outcome = { status: 'failed', error: presentable(toOpsError(thrown), call, p) };
+    outcome = { status: 'failed', error: presentable(withReceipt(toOpsError(thrown), facts.job ?? {}), call, p) };
   }
   // 9. audit and 10. metrics stand here, so that no path through the door escapes them.
   const ms = p.clock.elapsed() - started;
@@ -65,19 +68,33 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
       const parsed = tool.input.safeParse(call.args ?? {});
       if (!parsed.success) throw complaint(tool, parsed.error);
       const input = parsed.data;
-      const risk = riskOf(tool, input);
-      const targets = tool.targets?.(input) ?? [];
+      // What takes back a change needs what that change needed, and locks what it locked.
+      const as = tool.change?.actsAs?.(input, { receipts: receiptsFor(who, p) });
+      const risk = as?.risk ?? riskOf(tool, input);
+      const targets = as?.targets ?? tool.targets?.(input) ?? [];
       Object.assign(facts, { risk, targets });
 
       // 5. authorize these arguments: what they need beyond the least scope, and no redacted text written back
-      const scopes = scopesOfCall(tool, input);
+      const scopes = as?.scopes ?? scopesOfCall(tool, input);
       facts.scopes = scopes;
       need(who, scopes, tool);
       if (!readsOnly(risk) && hasMark(input))
         throw new OpsError('validation', 'An argument holds a ⟦…⟧ mark: text that deckhand took out of an answer.', {
           hint: 'Write the real text, or leave that part of the target as it is.',
         });
-      const job: Job = { call, who, tool, input, canonical: canonical(input), scopes, risk, targets };
+      const job: Job = {
+        call,
+        who,
+        tool,
+        input,
+        canonical: canonical(input),
+        scopes,
+        risk,
+        targets,
+        undoOf: as?.undoOf,
+        undoes: as?.tool,
+      };
+      facts.job = job;
 
       // 6. approve: the preview is what the approver sees and what the approval binds
       const approved = await approve(job, d, e, p, (by) => {
@@ -153,6 +170,7 @@ interface Facts {
   targets?: unknown;
   approval?: string;
   handle?: string;
+  job?: Job;
   goesOn?: true;
 }
 
@@ -186,7 +204,7 @@ const ARGS_BYTES = 2_048;
 
 function closing(call: Call, facts: Facts, outcome: Outcome, ms: number, p: Policy): Record<string, unknown> {
   const args = safeJson(call.args);
-  const { tool, risk, scopes, targets, approval, handle, goesOn } = facts;
+  const { tool, risk, scopes, targets, approval, handle, goesOn, job } = facts;
   return {
     call: call.id,
     face: call.face,
@@ -202,6 +220,8 @@ function closing(call: Call, facts: Facts, outcome: Outcome, ms: number, p: Poli
     mode: p.mode,
     approval,
     handle,
+    receipt: job?.receipt,
+    undoOf: job?.undoOf,
     goesOn,
     outcome: label(outcome),
     why: outcome.status === 'failed' ? outcome.error.message.slice(0, 300) : undefined,

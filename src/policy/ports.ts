@@ -17,6 +17,7 @@ import type {
 import type { OpsError } from '../core/errors.ts';
 import type { Mode, Risk, Scope } from '../core/scopes.ts';
 import type { Catalog, Preview, Target, Tool } from '../core/tool.ts';
+import type { Receipts as ReceiptStore } from '../store/receipts.ts';
 import type { Refusals } from './refusals.ts';
 
 /** What a face may do. Nothing else reaches a tool. */
@@ -93,6 +94,8 @@ export interface ApprovalRequest {
   /** What the call needs: whoever asks for the approval's state later must hold it still. */
   scopes: Scope[];
   tool: string;
+  /** The tool whose change it takes back. */
+  undoes?: string | undefined;
   risk: Risk;
   targets: Target[];
   /** Who asks, for the approver's eyes: `client` is what the client calls itself. */
@@ -121,19 +124,7 @@ export interface Locks {
   acquire(key: string): Disposable | null;
 }
 
-export interface Receipts {
-  put(receipt: {
-    principal: string;
-    scopes: Scope[];
-    tool: string;
-    input: unknown;
-    targets: Target[];
-    summary: string;
-    before: unknown;
-    after: unknown;
-    revert: { data: Record<string, unknown>; blobs?: Record<string, Uint8Array> };
-  }): string;
-}
+export type Receipts = Omit<ReceiptStore, 'prune'>;
 
 export interface Audit {
   /** With `durable` the record is on the disk when this returns, or it throws; without, it never throws. */

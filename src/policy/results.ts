@@ -3,6 +3,7 @@
  * while that one still holds the scopes of the call that made it. The three ways not to have it look the same.
  */
 import type { KeptResult, Principal, Results } from '../core/call.ts';
+import type { ShownReceipt } from '../core/receipt.ts';
 import { holds, type Scope } from '../core/scopes.ts';
 import { rfc3339 } from '../core/text.ts';
 import type { Approval } from '../store/approvals.ts';
@@ -10,6 +11,7 @@ import type { KeptRow } from '../store/kept.ts';
 import type { WorkRow } from '../store/work.ts';
 import { pause } from './deadline.ts';
 import type { Clock } from './ports.ts';
+import { receiptAsResult } from './undo.ts';
 
 /** How often a wait looks: the work may run in another process, so there is nothing to be told by. */
 const POLL_MS = 100;
@@ -21,6 +23,8 @@ export interface ResultStore {
   requestCancel(handle: string, principal: string): boolean;
   /** Whoever's it is: the owner of the handle is asked for here. */
   approval(handle: string): Approval | null;
+  /** Redacted; null unless it is for this principal. */
+  receipt(handle: string, who: Principal): ShownReceipt | null;
 }
 
 export function resultsFor(store: ResultStore, clock: Clock): (principal: Principal) => Results {
@@ -32,6 +36,10 @@ export function resultsFor(store: ResultStore, clock: Clock): (principal: Princi
       if (handle.startsWith('a_')) {
         const asked = mine(store.approval(handle));
         return asked?.principal === who.id ? decisionOn(asked) : null;
+      }
+      if (handle.startsWith('t_')) {
+        const receipt = store.receipt(handle, who);
+        return receipt && receiptAsResult(receipt);
       }
       if (handle.startsWith('w_')) {
         const work = mine(store.work(handle, who.id));

@@ -20,6 +20,8 @@ export interface Rule {
 export interface Asked {
   principal: string;
   tool: string;
+  /** The tool whose change it takes back: what forbids that tool, or asks, holds for its undo too. */
+  undoes?: string | undefined;
   risk: Risk;
   targets: readonly Target[];
 }
@@ -51,7 +53,8 @@ function fits(rule: Rule, asked: Asked, target: string | null): boolean {
   if (rule.risk !== undefined && rule.risk !== asked.risk) return false;
   if (rule.decide === 'allow' && asked.risk !== 'change') return false;
   if (rule.target !== undefined && (target === null || !like(rule.target, target))) return false;
-  return like(rule.principal ?? '*', asked.principal) && like(rule.tool ?? '*', asked.tool);
+  const tools = asked.undoes !== undefined && rule.decide !== 'allow' ? [asked.tool, asked.undoes] : [asked.tool];
+  return like(rule.principal ?? '*', asked.principal) && tools.some((tool) => like(rule.tool ?? '*', tool));
 }
 
 /** `*` is any text, also none; all else is itself. Linear in practice: it only ever goes back to the last star. */

@@ -6,7 +6,7 @@ import { hash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateSync, inflateSync } from 'node:zlib';
-import { writeWhole } from './write_whole.ts';
+import { syncFolder, writeWhole } from './write_whole.ts';
 
 const SHA = /^[0-9a-f]{64}$/;
 /** A blob is written before the row that needs it: younger ones are nobody's yet, but not waste. */
@@ -23,7 +23,7 @@ export interface Blobs {
 
 export function openBlobs(folder: string): Blobs {
   const path = (sha: string) => join(folder, sha.slice(0, 2), sha);
-  return {
+  const blobs: Blobs = {
     put(content) {
       const sha = hash('sha256', content);
       const file = path(sha);
@@ -31,12 +31,14 @@ export function openBlobs(folder: string): Blobs {
         // Known already: its age begins anew, so that a sweep of this moment leaves it.
         const now = new Date();
         utimesSync(file, now, now);
-        return { sha, bytes: statSync(file).size };
+        if (blobs.get(sha)) return { sha, bytes: statSync(file).size };
+        // Damaged: what stands there would take nothing back.
       } catch {
         // Not there yet.
       }
       const packed = deflateSync(content);
-      mkdirSync(join(folder, sha.slice(0, 2)), { recursive: true, mode: 0o700 });
+      // The folder's own name must outlive a power cut too.
+      if (mkdirSync(join(folder, sha.slice(0, 2)), { recursive: true, mode: 0o700 })) syncFolder(folder);
       writeWhole(file, packed);
       return { sha, bytes: packed.length };
     },
@@ -61,4 +63,5 @@ export function openBlobs(folder: string): Blobs {
         }
     },
   };
+  return blobs;
 }

@@ -56,4 +56,12 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE approvals ADD COLUMN origin TEXT NOT NULL DEFAULT '{}';
   ALTER TABLE approvals ADD COLUMN because TEXT;
   `,
+  // Receipts that are on the disk before the change, and who took one back. What an older version wrote was done by then.
+  `
+  ALTER TABLE receipts ADD COLUMN state TEXT NOT NULL DEFAULT 'done';
+  ALTER TABLE receipts ADD COLUMN call TEXT NOT NULL DEFAULT '';
+  ALTER TABLE receipts ADD COLUMN risk TEXT NOT NULL DEFAULT 'destroy';
+  ALTER TABLE receipts ADD COLUMN undo TEXT;
+  CREATE INDEX receipts_call ON receipts (call);
+  `,
 ];

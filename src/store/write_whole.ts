@@ -19,7 +19,12 @@ export function writeWhole(path: string, content: string | Uint8Array): void {
     // After a rename there is nothing left of it; otherwise no half file stays.
     rmSync(temporary, { force: true });
   }
-  const folder = openSync(dirname(path), 'r');
+  syncFolder(dirname(path));
+}
+
+/** The names in a folder reach the disk. */
+export function syncFolder(path: string): void {
+  const folder = openSync(path, 'r');
   try {
     fsyncSync(folder);
   } finally {

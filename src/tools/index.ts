@@ -7,9 +7,10 @@ import { resultQuery } from './result_query.ts';
 import { systemHardware } from './system_hardware.ts';
 import { systemMetrics } from './system_metrics.ts';
 import { systemOverview } from './system_overview.ts';
+import { undo } from './undo.ts';
 
 export const catalog: Catalog = {
-  tools: [systemOverview, systemMetrics, processList, processSignal, systemHardware, resultQuery, auditSearch],
+  tools: [systemOverview, systemMetrics, processList, processSignal, systemHardware, resultQuery, undo, auditSearch],
   resources: [
     {
       uri: 'deckhand://system/overview',

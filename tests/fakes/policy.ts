@@ -14,11 +14,14 @@ import { resultsFor } from '../../src/policy/results.ts';
 import type { Rule } from '../../src/policy/rules.ts';
 import { createSlots } from '../../src/policy/slots.ts';
 import { createUnderWay, type UnderWay } from '../../src/policy/under_way.ts';
+import { receiptsFor } from '../../src/policy/undo.ts';
 import { type Approvals as ApprovalStore, openApprovals } from '../../src/store/approvals.ts';
 import type { KeptRow } from '../../src/store/kept.ts';
+import type { Receipts } from '../../src/store/receipts.ts';
 import type { WorkRow } from '../../src/store/work.ts';
 import { type FakeClock, fakeClock } from './clock.ts';
 import { memoryDb } from './memory_db.ts';
+import { memoryReceipts } from './receipts.ts';
 import { fixtureCatalog } from './tools.ts';
 
 export interface Rig {
@@ -31,7 +34,7 @@ export interface Rig {
   records: { event: string; durable: boolean; fields: Record<string, unknown> }[];
   kept: Map<string, KeptRow & { principal: string }>;
   work: Map<string, WorkRow & { principal: string; cancel: boolean }>;
-  receipts: Map<string, Parameters<Policy['receipts']['put']>[0]>;
+  receipts: Receipts;
   observed: string[];
   held: Set<string>;
   underWay: UnderWay;
@@ -72,11 +75,11 @@ export function rig(
   const records: Rig['records'] = [];
   const kept: Rig['kept'] = new Map();
   const work: Rig['work'] = new Map();
-  const receipts: Rig['receipts'] = new Map();
   const observed: string[] = [];
   const held = new Set<string>();
   const mode = over.mode ?? 'full';
   let opened: ApprovalStore | undefined;
+  let receipts: Receipts | undefined;
   const asked = () => {
     opened ??= openApprovals(memoryDb(), { now: clock.now });
     return opened;
@@ -106,12 +109,9 @@ export function rig(
         return { [Symbol.dispose]: () => void held.delete(key) };
       },
     },
-    receipts: {
-      put(r) {
-        const id = handle('t', receipts.size);
-        receipts.set(id, r);
-        return id;
-      },
+    get receipts() {
+      receipts ??= memoryReceipts({ now: clock.now });
+      return receipts;
     },
     audit: {
       append: (event, fields, o) => void records.push({ event, durable: o?.durable === true, fields }),
@@ -159,6 +159,7 @@ export function rig(
     kept: (h: string, p: string) => (kept.get(h)?.principal === p ? (kept.get(h) ?? null) : null),
     work: (h: string, p: string) => (work.get(h)?.principal === p ? (work.get(h) ?? null) : null),
     approval: (h: string) => asked().get(h),
+    receipt: (h: string, principal: Principal) => receiptsFor(principal, policy).get(h),
     requestCancel(h: string) {
       const row = work.get(h);
       if (row?.state !== 'running') return false;
@@ -181,7 +182,9 @@ export function rig(
     records,
     kept,
     work,
-    receipts,
+    get receipts() {
+      return policy.receipts as Receipts;
+    },
     observed,
     held,
     underWay,

@@ -123,11 +123,21 @@ export const renameTool = defineChange({
   },
   undo: {
     kind: 'revert',
-    async revert({ data, blob }, ctx) {
-      if (stage.state === data.word) throw new OpsError('conflict', 'It is already as it was.');
+    async preview({ data, after }) {
+      const is = stage.state;
+      if (is !== after?.word)
+        throw new OpsError('conflict', `The word is ${is} by now, and was left as ${after?.word}.`, {
+          hint: 'Look at it.',
+        });
+      return { summary: `Rename ${is} back to ${data.word}.`, before: { word: is }, digest: `undo ${is}` };
+    },
+    async revert({ blob }, ctx) {
+      await stage.behave(ctx.signal, ctx.progress);
+      const was = stage.state;
       ctx.commit();
       stage.state = Buffer.from(blob('word') ?? []).toString();
-      return { summary: `Back to ${stage.state}.` };
+      await stage.afterCommit(ctx.signal);
+      return { summary: `Back to ${stage.state}.`, before: { word: was }, after: { word: stage.state } };
     },
   },
 });

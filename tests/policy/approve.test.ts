@@ -430,7 +430,7 @@ test('what became of it, as its principal may see it', async () => {
   const { r, id } = await asking();
   const { resultsFor } = await import('../../src/policy/results.ts');
   const results = resultsFor(
-    { kept: () => null, work: () => null, requestCancel: () => false, approval: r.asked.get },
+    { kept: () => null, work: () => null, requestCancel: () => false, approval: r.asked.get, receipt: () => null },
     r.clock,
   );
   const mine = results(operator);

@@ -12,6 +12,7 @@ const resultsOf = (r: Rig) =>
       kept: (h, p) => (r.kept.get(h)?.principal === p ? (r.kept.get(h) ?? null) : null),
       work: (h, p) => (r.work.get(h)?.principal === p ? (r.work.get(h) ?? null) : null),
       approval: () => null,
+      receipt: () => null,
       requestCancel: (h) => Object.assign(r.work.get(h) ?? {}, { cancel: true }) && true,
     },
     r.clock,

@@ -166,6 +166,7 @@ test('a handle serves only its principal, and only with the scopes of the call t
       work: () => null,
       requestCancel: () => false,
       approval: () => null,
+      receipt: () => null,
     },
     r.clock,
   );

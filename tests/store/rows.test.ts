@@ -1,13 +1,9 @@
-import { createHash } from 'node:crypto';
-import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Db, openDb } from '../../src/store/db.ts';
 import { openKept } from '../../src/store/kept.ts';
 import { openLocks } from '../../src/store/locks.ts';
 import { newOwner } from '../../src/store/owner.ts';
 import { openQuotas } from '../../src/store/quotas.ts';
-import { openReceipts } from '../../src/store/receipts.ts';
 import type { StateDir } from '../../src/store/state.ts';
 import { openWork } from '../../src/store/work.ts';
 import { clock, memoryLog, newState, thrownBy } from './bench.ts';
@@ -199,77 +195,4 @@ it('quotas are granted in blocks, shared, and begin anew with the window', () =>
   expect(one.reserve('p', 10, 60_000, 25, 1)).toBe(10);
   expect(one.reserve('r', 1, 60_000, 25, 500_000)).toBe(1);
   expect(db.read((sql) => sql.all('SELECT key FROM quotas'))).toEqual([{ key: 'r' }]);
-});
-
-describe('receipts', () => {
-  const bytes = (n: number, fill = 1) => Uint8Array.from({ length: n }, (_, i) => (i * 7919 * fill) >> 3);
-  const receipt = (blobs?: Record<string, Uint8Array>) => ({
-    principal: 'p',
-    scopes: ['files:write' as const],
-    tool: 'file_edit',
-    input: { path: '/etc/x', text: 'secret' },
-    shown: { path: '/etc/x', text: '⟦redacted:text⟧' },
-    targets: [{ kind: 'path' as const, name: '/etc/x' }],
-    summary: 'Changed /etc/x',
-    before: { size: 1 },
-    after: { size: 2 },
-    revert: { data: { mode: 420 }, ...(blobs ? { blobs } : {}) },
-  });
-  const files = () => readdirSync(state.blobs, { recursive: true, withFileTypes: true }).filter((f) => f.isFile());
-
-  it('give back what was put, with their blobs, each content once', () => {
-    const receipts = openReceipts(state, db, { now: time.now });
-    const content = bytes(10_000);
-    const id = receipts.put(receipt({ old: content, same: content }));
-    expect(id).toMatch(/^t_[a-z2-7]{26}$/);
-    const got = receipts.get(id);
-    expect(got).toMatchObject({
-      input: { text: 'secret' },
-      shown: { text: '⟦redacted:text⟧' },
-      before: { size: 1 },
-      revertedAtMs: null,
-    });
-    expect(Buffer.from(got?.revert?.blob('old') ?? [])).toEqual(Buffer.from(content));
-    expect(got?.revert?.blob('none')).toBeNull();
-    expect(files()).toHaveLength(1);
-    expect(receipts.list({ limit: 5 })).toMatchObject([{ id, summary: 'Changed /etc/x' }]);
-    expect(receipts.list({ limit: 5, principal: 'q' })).toEqual([]);
-    const [file] = files();
-    writeFileSync(join(file?.parentPath as string, file?.name as string), 'x');
-    expect(got?.revert?.blob('old')).toBeNull();
-  });
-
-  it('are reverted once', () => {
-    const receipts = openReceipts(state, db);
-    const id = receipts.put(receipt());
-    expect([receipts.claimRevert(id), receipts.claimRevert(id)]).toEqual([true, false]);
-    receipts.releaseRevert(id);
-    expect(receipts.claimRevert(id)).toBe(true);
-    expect(receipts.claimRevert(receipts.put({ ...receipt(), revert: null }))).toBe(false);
-  });
-
-  it('are bounded in bytes and age, and their blobs go with them', () => {
-    const receipts = openReceipts(state, db, {
-      now: time.now,
-      totalBytes: 30_000,
-      oneBytes: 20_000,
-      lifeMs: 1_000_000,
-    });
-    expect(thrownBy(() => receipts.put(receipt({ a: bytes(20_000) })))).toMatchObject({ code: 'limit' });
-    const random = (seed: number) => createHash('shake256', { outputLength: 12_000 }).update(`${seed}`).digest();
-    const ids = [1, 3, 5].map((seed) => {
-      time.move(1);
-      return receipts.put(receipt({ a: random(seed) }));
-    });
-    expect(ids.map((id) => receipts.get(id) !== null)).toContain(false);
-    expect(receipts.get(ids[2] as string)?.revert?.blob('a')).not.toBeNull();
-    for (const f of files()) utimesSync(join(f.parentPath, f.name), 0, 0);
-    receipts.prune();
-    const left = ids.filter((id) => receipts.get(id) !== null).length;
-    expect(files()).toHaveLength(left);
-    time.move(1_000_001);
-    expect(receipts.get(ids[2] as string)).toBeNull();
-    receipts.prune();
-    expect(files()).toHaveLength(0);
-  });
 });

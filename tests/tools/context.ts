@@ -2,6 +2,7 @@
 import type { AuditPage } from '../../src/core/audit.ts';
 import type { KeptResult, Results, ToolContext } from '../../src/core/call.ts';
 import type { SystemHost } from '../../src/core/host.ts';
+import type { Receipts } from '../../src/core/receipt.ts';
 import type { Tool, View } from '../../src/core/tool.ts';
 import { FAKE_WALL_MS, fakeHost, fakeProcesses, fakeSnapshot } from '../fakes/host.ts';
 
@@ -22,6 +23,7 @@ export function context(over: Partial<SystemHost> = {}, also: Partial<ToolContex
     absent: () => [],
     results: resultsOf({}),
     audit: { search: async () => NOTHING },
+    receipts: {} as Receipts,
     ...also,
   };
 }

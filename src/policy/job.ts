@@ -1,0 +1,64 @@
+/** One call as the steps hand it on, and what its tool is given. Who may do what is decided before; nothing is run here. */
+import type { Call, Principal, Progress, ToolContext } from '../core/call.ts';
+import type { Risk, Scope } from '../core/scopes.ts';
+import type { Target, Tool } from '../core/tool.ts';
+import { auditFor } from './audit_search.ts';
+import type { Coalescer } from './coalesce.ts';
+import type { Policy, ResultsFor } from './ports.ts';
+import type { UnderWay } from './under_way.ts';
+import { receiptsFor } from './undo.ts';
+
+const PROGRESS_EVERY_MS = 500;
+
+export interface Job {
+  call: Call;
+  who: Principal;
+  tool: Tool;
+  input: unknown;
+  /** Canonical JSON of the input. */
+  canonical: string;
+  scopes: Scope[];
+  risk: Risk;
+  targets: Target[];
+  /** The receipt that this call takes back, and the tool that made it. */
+  undoOf?: string | undefined;
+  undoes?: string | undefined;
+  /** Set by the change, as soon as its receipt is on the disk: records and errors name it. */
+  receipt?: string;
+}
+
+export interface Engine {
+  coalescer: Coalescer;
+  results: ResultsFor;
+  underWay: UnderWay;
+}
+
+/** At most two reports a second; the first and nothing else is certain to arrive. */
+export function context(
+  job: Job,
+  signal: AbortSignal,
+  e: Engine,
+  p: Policy,
+  report?: (x: Progress) => void,
+): ToolContext {
+  let last = Number.NEGATIVE_INFINITY;
+  return {
+    ...p.context,
+    waitMs: p.waitMs,
+    signal,
+    now: p.clock.now,
+    progress(done, total, text) {
+      const at = p.clock.elapsed();
+      if (!report || at - last < PROGRESS_EVERY_MS) return;
+      last = at;
+      report({
+        done,
+        ...(total === undefined ? {} : { total }),
+        ...(text === undefined ? {} : { text: p.redactor.text(text) }),
+      });
+    },
+    results: e.results(job.who),
+    audit: auditFor(job.who, p),
+    receipts: receiptsFor(job.who, p, job.call.id),
+  };
+}
