@@ -136,6 +136,12 @@ export class LineTransport implements Transport {
     clearTimeout(timer);
   }
 
+  /** Nothing waits for what is still unanswered. */
+  answerNobody(): void {
+    this.#unanswered.clear();
+    this.#release();
+  }
+
   async send(message: JSONRPCMessage): Promise<void> {
     if (this.#closed) return;
     // A result, or an error: the answer to a request. Ours to questions (never asked) and notifications have no such key.
@@ -198,8 +204,7 @@ export class LineTransport implements Transport {
   readonly #onGone = () => this.#hooks.gone();
   readonly #onWriteError = () => {
     // EPIPE and its kin: nobody is there to be told.
-    this.#unanswered.clear();
-    this.#release();
+    this.answerNobody();
     this.#hooks.gone();
   };
 

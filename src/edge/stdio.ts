@@ -2,7 +2,8 @@
  * MCP over standard input and output, for one client that launched us. Standard output belongs to the protocol: while this
  * face runs, whatever else writes there is sent to standard error. The first answers can be given by an opening, while what stands behind
  * the door is not even loaded; then the server of the SDK takes over. When the input ends or `close` is called, what is in
- * flight is answered (five seconds at most), then the connection ends. Signals are the caller's to turn into `close`.
+ * flight is answered (five seconds at most), then the connection ends; at once when both have come, because then nobody waits for an
+ * answer, and whoever launched us is about to kill us. Signals are the caller's to turn into `close`.
  */
 import type { Readable, Writable } from 'node:stream';
 import type { JSONRPCMessage, RequestId } from '@modelcontextprotocol/server';
@@ -57,6 +58,8 @@ export function serveStdioFace(o: {
   let failure: OpsError | null = null;
   let beginning: Promise<void> | null = null;
   let closing: Promise<void> | null = null;
+  let inputEnded = false;
+  let asked = false;
 
   const caller: Caller = { face: FACE, principal, recorded: (id) => void open.delete(id) };
   const refused = (what: string, reason: OpsError): string => {
@@ -98,7 +101,10 @@ export function serveStdioFace(o: {
       // The SDK refused it (an unknown method, a missing envelope): nobody else has put that on record.
       if (what !== undefined && failed) refused(what, new OpsError('validation', 'Refused by the protocol.'));
     },
-    gone: () => void close(),
+    gone() {
+      inputEnded = true;
+      void end();
+    },
   });
   wire.listen();
   const late = opening ? setTimeout(() => void begin(), OPENING_MS) : null;
@@ -110,7 +116,7 @@ export function serveStdioFace(o: {
       const error = toOpsError(thrown);
       failure = error;
       wire.giveUp((id) => rpcError(id, error, newId()) as unknown as JSONRPCMessage);
-      void close();
+      void end();
     });
     return beginning;
   }
@@ -127,7 +133,8 @@ export function serveStdioFace(o: {
     wire.proceed();
   }
 
-  function close(): Promise<void> {
+  function end(): Promise<void> {
+    if (inputEnded && asked) wire.answerNobody();
     closing ??= (async () => {
       // A message may wait for the rest; and without it there would be no record that this process ever ran.
       await within(drainMs, begin());
@@ -140,7 +147,13 @@ export function serveStdioFace(o: {
     })();
     return closing;
   }
-  return { done, close };
+  return {
+    done,
+    close() {
+      asked = true;
+      return end();
+    },
+  };
 }
 
 async function within(ms: number, work: Promise<void>): Promise<void> {
