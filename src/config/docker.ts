@@ -9,7 +9,7 @@ import type { Config } from './schema.ts';
 const ENDPOINT = /^(?:\/|unix:\/\/\/|(?:tcp|https?|ssh):\/\/[^\s/])[^\s\p{Cc}]*$/u;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
 
-export const ENDPOINT_EXPECTS = 'unix:///path/of/socket, tcp://host:2376 or ssh://user@host';
+export const ENDPOINT_EXPECTS = 'an address such as unix:///path/of/socket, tcp://host:2376 or ssh://user@host';
 export const Endpoint = z.string().max(1_024).regex(ENDPOINT, `expected ${ENDPOINT_EXPECTS}`);
 
 export const EngineEntry = z.strictObject({

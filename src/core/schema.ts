@@ -1,5 +1,6 @@
 /** Shared zod parts. Flat, bounded, described: without bounds a JSON Schema grows by ±2^53 on every integer. */
 import * as z from 'zod';
+import { CONTAINER_REF, imageParts, STACK_NAME } from './docker_refs.ts';
 import { SCOPES } from './scopes.ts';
 
 /**
@@ -54,3 +55,16 @@ export const ChangeAnswer = z.object({
   next: z.string().optional(),
 });
 export type ChangeAnswer = z.output<typeof ChangeAnswer>;
+
+/** The engine's own grammar: nothing else may come near a request's path. */
+export const ContainerRef = z.string().regex(CONTAINER_REF).describe('Name or id of a container.');
+export const ImageRef = z
+  .string()
+  .min(1)
+  .max(255)
+  .refine(
+    (text) => imageParts(text) !== null,
+    'expected an image such as nginx:1.27, with a registry or digest if wanted',
+  )
+  .describe('Image, e.g. nginx:1.27 or registry.example:5000/app@sha256:….');
+export const StackName = z.string().regex(STACK_NAME).describe('Compose project.');
