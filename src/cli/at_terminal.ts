@@ -1,4 +1,6 @@
 /** The commands that answer a person and end. Loaded together: each alone would cut the bundle into more files for all of them. */
+
+import { list as approvals, approve, deny } from './approvals.ts';
 import { exportAll, search, tail, verify } from './audit.ts';
 import { run as call } from './call.ts';
 import { run as config } from './config.ts';
@@ -8,6 +10,9 @@ import { run as tools } from './tools.ts';
 export const AT_TERMINAL = {
   tools,
   call,
+  approvals,
+  approve,
+  deny,
   'token add': add,
   'token list': list,
   'token revoke': revoke,

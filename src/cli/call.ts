@@ -1,9 +1,14 @@
 /**
  * `deckhand call`: one call through the door, its answer for a person. The words become arguments in arguments.ts; rights,
- * validation and records are the door's. Decides what goes to which stream, and that SIGINT cancels.
+ * validation and records are the door's. Decides what goes to which stream, that SIGINT cancels, and that the person at the
+ * terminal is asked about a change that needs a yes: nobody else can answer for a call of their own.
  */
-import type { Outcome } from '../core/call.ts';
+import type { App } from '../app.ts';
+import type { Call, Outcome } from '../core/call.ts';
+import { OpsError } from '../core/errors.ts';
 import { newCallId } from '../edge/ids.ts';
+import { detailsOf } from './approval_text.ts';
+import { isYes } from './approvals.ts';
 import { toolWords } from './arguments.ts';
 import type { Run } from './commands.ts';
 import { EXIT_PENDING, tell } from './failure.ts';
@@ -12,11 +17,13 @@ import type { Terminal } from './terminal.ts';
 import { viewOf } from './terminal.ts';
 import { toolHelp } from './tools.ts';
 
+/** A state that moves faster than a person reads is not to be decided on. */
+const MOST_QUESTIONS = 3;
+
 export async function run({ own, positionals, rest, io, signal, open }: Run): Promise<number> {
   const name = positionals[0] as string;
   const app = await open('cli');
   try {
-    const principal = app.principals.cli();
     const tool = app.door.catalog.tools.find((t) => t.name === name);
     const given = typeof own.args === 'string' ? own.args : undefined;
     // An unknown tool goes to the door all the same: it knows the near names, and who asked is on record.
@@ -26,12 +33,41 @@ export async function run({ own, positionals, rest, io, signal, open }: Run): Pr
       return 0;
     }
     const json = own.json === true || words.json;
-    const call = { id: newCallId(), face: 'cli' as const, principal, signal, view: viewOf(io, Date.now()) };
-    const outcome = await app.door.run({ ...call, tool: name, args: words.args, ...progressOn(io) });
-    return report(io, outcome, { call: call.id, json, signal });
+    const call = { tool: name, args: words.args, principal: app.principals.cli(), signal };
+    const { outcome, id } = await decidedHere(app, io, call);
+    return report(io, outcome, { call: id, json, signal });
   } finally {
     await app.close();
   }
+}
+
+type Words = Pick<Call, 'tool' | 'args' | 'signal'> & { principal: NonNullable<Call['principal']> };
+
+/** Calls; asks where a yes is needed and a person sits there; calls again. */
+async function decidedHere(app: App, io: Terminal, words: Words): Promise<{ outcome: Outcome; id: string }> {
+  const once = async () => {
+    const id = newCallId();
+    const call: Call = { ...words, id, face: 'cli', view: viewOf(io, Date.now()), ...progressOn(io) };
+    return { outcome: await app.door.run(call), id };
+  };
+  let last = await once();
+  for (let asked = 0; asked < MOST_QUESTIONS && io.inTty && io.errTty; asked++) {
+    const handle = last.outcome.status === 'pending' ? String(last.outcome.data.handle) : null;
+    const question = handle === null ? null : app.deciding.get(handle);
+    if (!question) break;
+    io.err(detailsOf(question, { ...viewOf(io, Date.now()), paint: (kind, text) => io.paint(kind, text, 'err') }));
+    const granted = isYes(await io.ask('Do it now? [y/N] ', words.signal));
+    // On record by whom: the terminal is not the principal that asks.
+    app.deciding.decide(question.id, { approver: words.principal.id.replace('cli:', 'tty:'), granted });
+    if (!granted) {
+      const error = new OpsError('permission', 'Not done: you said no. Nothing has changed.');
+      return { outcome: { status: 'failed', error }, id: last.id };
+    }
+    last = await once();
+    // It moved between the yes and the change: what is there now is another question.
+    if (last.outcome.status === 'failed' && last.outcome.error.code === 'conflict') last = await once();
+  }
+  return last;
 }
 
 function report(io: Terminal, outcome: Outcome, o: { call: string; json: boolean; signal: AbortSignal }): number {

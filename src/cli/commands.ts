@@ -39,6 +39,9 @@ export type CommandName =
   | 'stdio'
   | 'tools'
   | 'call'
+  | 'approvals'
+  | 'approve'
+  | 'deny'
   | 'token add'
   | 'token list'
   | 'token revoke'
@@ -108,7 +111,8 @@ export const COMMANDS: readonly Command[] = [
     summary: 'Call one tool and print its answer.',
     details:
       'Flags of Deckhand (--mode, --config …) come before the tool’s name; behind it stand the tool’s arguments. A list is\n' +
-      'given by repeating its flag, a switch by its name alone or as --no-KEY. `deckhand tools TOOL` lists them.',
+      'given by repeating its flag, a switch by its name alone or as --no-KEY. `deckhand tools TOOL` lists them.\n' +
+      'A change that needs a yes asks for it on a terminal; elsewhere it ends with exit code 9.',
     options: [
       { name: 'args', kind: 'value', value: 'JSON', text: 'Arguments as one JSON object; with --KEY for the others.' },
       json('Print the structured result alone; an error as JSON on standard error.'),
@@ -116,6 +120,35 @@ export const COMMANDS: readonly Command[] = [
     examples: ['deckhand call system_overview', 'deckhand call process_list --by memory --limit 5 --json'],
     positionals: [1, 1],
     rest: true,
+  },
+  {
+    name: 'approvals',
+    usage: '[ID]',
+    summary: 'List the changes that wait for your decision, or all there is to know of one.',
+    options: [
+      { name: 'all', kind: 'boolean', text: 'Also those of the last day that are decided, used or expired.' },
+      json('As JSON.'),
+    ],
+    positionals: [0, 1],
+  },
+  {
+    name: 'approve',
+    usage: 'ID',
+    summary: 'Let one change happen, once: exactly the call that was asked, while nothing else has changed.',
+    details:
+      'Shows it and asks, on a terminal; the caller then repeats its call. Nobody approves what they asked for themselves:\n' +
+      'for a call of your own, run `deckhand call` on a terminal. docs/security.md says what an approval is worth.',
+    options: [{ name: 'yes', kind: 'boolean', text: 'Do not ask.' }],
+    examples: ['deckhand approve a_5mw3x6kqjd2hvz7rnt4ybcfgae'],
+    positionals: [1, 1],
+  },
+  {
+    name: 'deny',
+    usage: 'ID',
+    summary: 'Refuse one change. The same call is refused until its question has expired.',
+    options: [{ name: 'because', kind: 'value', value: 'TEXT', text: 'What the caller is told.' }],
+    examples: ['deckhand deny a_5mw3x6kqjd2hvz7rnt4ybcfgae --because "after the backup"'],
+    positionals: [1, 1],
   },
   {
     name: 'token add',

@@ -11,6 +11,7 @@ import { type Terminal, terminal } from './terminal.ts';
 export async function main(argv: readonly string[]): Promise<void> {
   const columns = Number(environment().COLUMNS);
   const io = terminal(process.stdout, process.stderr, {
+    stdin: process.stdin,
     noColor: surroundings().noColor,
     columns: Number.isInteger(columns) && columns > 0 ? columns : null,
   });

@@ -2,9 +2,11 @@
  * `deckhand serve`: the HTTP face, from start to a stop that answers what is in flight. Decides when the first token is made: only
  * when there is none, once the port is ours, and where what we print is not kept by a service manager.
  */
+import { join } from 'node:path';
 import type { App } from '../app.ts';
 import { environment } from '../config/env.ts';
 import { DEFAULT_FILE, type Loaded } from '../config/load.ts';
+import { CONTROL_SOCKET, type Control, openControl } from '../edge/control.ts';
 import { createHttp } from '../edge/http.ts';
 import { FIRST_TOKEN, type Run } from './commands.ts';
 import { type Launched, launched } from './launched.ts';
@@ -18,13 +20,22 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
   const { allowedHosts, allowedOrigins } = config.http;
   const http = { ...config.http, allowedHosts: [...allowedHosts], allowedOrigins: [...allowedOrigins] };
   const face = createHttp({ door, info, log, http, live, ready, bearer: principals.bearer });
+  let control: Control | null = null;
   try {
     const { url } = await face.listen();
+    control = await openControl({
+      path: join(app.state.dir, CONTROL_SOCKET),
+      deciding: app.deciding,
+      approver: principals.cli().id,
+      lease: () => app.lease('control'),
+      log,
+    });
     greet(io, app, { loaded, url, how: launched(environment(), io.outTty) });
     log.info({ url, mode: config.mode, toolsets: config.toolsets }, 'listening');
     await aborted(signal);
     log.info({ signal: String(signal.reason) }, 'stopping; what is under way may end');
   } finally {
+    await control?.close();
     await face.close();
     await app.close();
   }

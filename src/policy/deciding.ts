@@ -10,6 +10,8 @@ import type { Approval, Approvals as Store } from '../store/approvals.ts';
 import type { Audit } from './ports.ts';
 import { oneLine } from './shown.ts';
 
+export type { Approval } from '../store/approvals.ts';
+
 export interface Deciding {
   waiting(): Approval[];
   /** Newest first, also what has been decided. */

@@ -20,6 +20,8 @@ export function screen(over: Partial<Terminal> = {}): Screen {
     },
     outTty: false,
     errTty: false,
+    inTty: false,
+    ask: async () => null,
     width: 100,
     flushed: async () => {},
     paint: (_kind, text) => text,
