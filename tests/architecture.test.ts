@@ -56,6 +56,10 @@ const ONLY: Record<string, { where: RegExp; instead: string }> = {
   'node:https': { where: /^src\/host\/docker\/transport\.ts$/, instead: 'ask src/host/docker/transport.ts' },
   dockerode: { where: /^src\/host\/docker\//, instead: 'ask the host for `docker`' },
   pino: { where: /^src\/log\.ts$/, instead: 'take a Log' },
+  re2js: {
+    where: /^src\/insight\/log_match\.ts$/,
+    instead: 'ask expression() of src/insight/log_match.ts: it is loaded on first use',
+  },
   yaml: { where: /^src\/config\//, instead: 'settings come from config' },
   zod: {
     where: /^src\/(core|config|tools|policy|edge|cli|store|insight)\//,

@@ -1,0 +1,160 @@
+/**
+ * How bad a line says it is, in the ways programs say so: JSON, logfmt, syslog, klog, brackets, words, an access log's status, or an
+ * exception without any level. Pure. A line that says nothing is null: being on stderr is no level.
+ */
+import { stampLength } from './log_stamp.ts';
+
+export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+export type Level = (typeof LEVELS)[number];
+
+const WORDS: Record<string, Level> = Object.assign(Object.create(null), {
+  trace: 'trace',
+  trc: 'trace',
+  trac: 'trace',
+  verbose: 'trace',
+  vrb: 'trace',
+  silly: 'trace',
+  finest: 'trace',
+  finer: 'trace',
+  debug: 'debug',
+  dbg: 'debug',
+  dbug: 'debug',
+  deb: 'debug',
+  fine: 'debug',
+  debug1: 'debug',
+  info: 'info',
+  inf: 'info',
+  information: 'info',
+  informational: 'info',
+  notice: 'info',
+  note: 'info',
+  log: 'info',
+  system: 'info',
+  ok: 'info',
+  success: 'info',
+  http: 'info',
+  warn: 'warn',
+  warning: 'warn',
+  wrn: 'warn',
+  deprecated: 'warn',
+  error: 'error',
+  err: 'error',
+  erro: 'error',
+  eror: 'error',
+  severe: 'error',
+  fail: 'error',
+  failure: 'error',
+  exception: 'error',
+  fatal: 'fatal',
+  ftl: 'fatal',
+  critical: 'fatal',
+  crit: 'fatal',
+  emerg: 'fatal',
+  emergency: 'fatal',
+  alert: 'fatal',
+  panic: 'fatal',
+  dpanic: 'fatal',
+  t: 'trace',
+  d: 'debug',
+  i: 'info',
+  n: 'info',
+  w: 'warn',
+  e: 'error',
+  f: 'fatal',
+  c: 'fatal',
+  v: 'trace',
+});
+const word = (text: string): Level | null => WORDS[text.toLowerCase()] ?? null;
+const SYSLOG: readonly Level[] = ['fatal', 'fatal', 'fatal', 'error', 'warn', 'info', 'info', 'debug'];
+
+/** Far enough for a logger's name and a thread; what stands behind is the message, and its words are not the line's level. */
+const HEAD = 160;
+const JSON_HEAD = 4_096;
+const JSON_LEVEL =
+  /(?<!\\)"(?:level|lvl|severity|severity_?text|log[._-]?level|level_?name|@l|PRIORITY|syslog_severity)"\s*:\s*(?:"([A-Za-z]{1,16})(?:[ \d][^"]{0,16})?"|"?(\d{1,2})"?(?=\s*[,}]))/i;
+const MONGO = /^\{"t":\{"\$date":.{0,80}?"s":"([DIWEF])\d?"/;
+const LOGFMT = /(?:^|[\s,|])(?:level|lvl|severity|loglevel|log_level)[=:]\s?["']?([A-Za-z]{1,16})/i;
+const PRI = /^<(\d{1,3})>/;
+const KLOG = /^([IWEF])\d{4} \d{2}:\d{2}:\d{2}\.\d/;
+const REDIS = /^\d{1,7}:[XCSM] \d{2} [A-Z][a-z]{2} (?:\d{4} )?\d{2}:\d{2}:\d{2}\.\d{3} ([.\-*#]) /;
+const REDIS_LEVEL: Record<string, Level> = { '.': 'debug', '-': 'debug', '*': 'info', '#': 'warn' };
+const ACCESS = /"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE|PROPFIND) [^"]{0,2000}" (\d{3})\b/;
+const BRACKETS = /[[(<|]\s?(?:[\w.-]{1,24}:)?([A-Za-z]{1,13}\d?)\s{0,5}[\])>|]/g;
+const CAPITALS =
+  /(?<![\w./-])(TRACE|VERBOSE|TRC|VRB|DEBUG|DBG|FINE|FINEST|INFO|INF|NOTICE|WARN|WARNING|WRN|ERROR|ERR|SEVERE|FATAL|FTL|CRITICAL|CRIT|EMERG|ALERT|PANIC)(?![\w./=]|-\w)/;
+const FIRST =
+  /^["']?(trace|verbose|debug|dbug|info|notice|warn|warning|error|err|fail|fatal|critical|crit|panic|alert)["']?(?::(?!\/)|\s{1,8}[-|[]|\s{2,}|\s*\|)/i;
+const RUBY = /^([DIWEFA]), \[/;
+const POSTGRES =
+  /(?:^|[\s\]>])(DEBUG[1-5]?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): {2}/;
+const FATAL = /^(?:panic: |fatal error: |thread '[^']{0,200}' panicked|Segmentation fault|Out of memory|FATAL)/;
+const FAILED =
+  /^(?:Traceback \(most recent call last\)|Exception in thread |Unhandled |Uncaught |\(node:\d+\) UnhandledPromise|npm (?:ERR!|error)|PHP (?:Fatal|Parse|Recoverable fatal) error|(?:[\w$]+[.:\\])*(?:[A-Z][\w$]*)?(?:Error|Exception|Throwable)(?: \[\w+\])?(?::|$|\s*\())/;
+const WARNED =
+  /^(?:PHP (?:Warning|Deprecated)|\(node:\d+\) (?:Warning|\[?DEP|\w+Warning)|npm (?:WARN|warn)|[\w./-]{1,200}:\d+: \w*Warning:)/;
+
+export function levelOf(text: string): Level | null {
+  const brace = text.charCodeAt(0) === 123 ? 0 : text.indexOf('{"');
+  if (brace >= 0 && brace <= HEAD) {
+    const found = ofJson(text.length > JSON_HEAD ? text.slice(0, JSON_HEAD) : text);
+    // A whole JSON line has said all it has to say of its level.
+    if (found || brace === 0) return found;
+  }
+  const pri = PRI.exec(text);
+  if (pri && Number(pri[1]) < 192) return SYSLOG[Number(pri[1]) & 7] as Level;
+  const letter = KLOG.exec(text) ?? RUBY.exec(text);
+  if (letter) return letter[1] === 'A' ? null : word(letter[1] as string);
+  const redis = REDIS.exec(text);
+  if (redis) return REDIS_LEVEL[redis[1] as string] as Level;
+
+  const from = stampLength(text);
+  const head = text.slice(from, from + HEAD);
+  return inWords(head) ?? shown(head) ?? byStatus(text);
+}
+
+/** At least this bad. What says no level is not. */
+export const atLeast = (level: Level | null, least: Level): boolean =>
+  level !== null && LEVELS.indexOf(level) >= LEVELS.indexOf(least);
+
+function ofJson(text: string): Level | null {
+  const mongo = MONGO.exec(text);
+  if (mongo) return word(mongo[1] as string);
+  const found = JSON_LEVEL.exec(text);
+  if (!found) return null;
+  if (found[1] !== undefined) return word(found[1]);
+  const n = Number(found[2]);
+  // GELF and the journal count as syslog does, pino and bunyan in tens.
+  if (n < 8) return SYSLOG[n] as Level;
+  return n >= 60 ? 'fatal' : n >= 50 ? 'error' : n >= 40 ? 'warn' : n >= 30 ? 'info' : n >= 20 ? 'debug' : 'trace';
+}
+
+function inWords(head: string): Level | null {
+  const first = FIRST.exec(head);
+  if (first) return word(first[1] as string);
+  const fmt = LOGFMT.exec(head);
+  const named = fmt && word(fmt[1] as string);
+  if (named) return named;
+  const postgres = POSTGRES.exec(head);
+  if (postgres) return word((postgres[1] as string).replace(/\d$/, '')) ?? 'info';
+  const capitals = CAPITALS.exec(head);
+  BRACKETS.lastIndex = 0;
+  for (let m = BRACKETS.exec(head); m; m = BRACKETS.exec(head)) {
+    if (capitals && capitals.index < m.index) break;
+    const level = word(m[1] as string);
+    // `(i)` and `<b>` are prose; one letter counts in square brackets only.
+    if (level && ((m[1] as string).length > 1 || (head[m.index] === '[' && m[0].length === 3))) return level;
+    BRACKETS.lastIndex = m.index + 1;
+  }
+  return capitals ? word(capitals[1] as string) : null;
+}
+
+function shown(head: string): Level | null {
+  if (FATAL.test(head)) return 'fatal';
+  if (FAILED.test(head)) return 'error';
+  return WARNED.test(head) ? 'warn' : null;
+}
+
+function byStatus(text: string): Level | null {
+  const status = ACCESS.exec(text);
+  return status === null ? null : Number(status[1]) >= 500 ? 'error' : 'info';
+}
