@@ -11,6 +11,7 @@ import type { Blind, Host } from './core/host.ts';
 import { createRedactor } from './core/redact.ts';
 import type { Catalog } from './core/tool.ts';
 import { createHost } from './host/index.ts';
+import { openSyslog, type Syslog, syslogTrouble } from './host/syslog.ts';
 import { createApprovals } from './policy/approve.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal } from './policy/authenticate.ts';
 import { createCoalescer } from './policy/coalesce.ts';
@@ -28,6 +29,7 @@ import { createSampler } from './sampler.ts';
 import { openApprovals } from './store/approvals.ts';
 import { openAudit } from './store/audit.ts';
 import { type AuditFiles, auditFiles, lineOf } from './store/audit_files.ts';
+import { headLine } from './store/audit_heads.ts';
 import { searchAudit } from './store/audit_read.ts';
 import { openDb } from './store/db.ts';
 import { openKept } from './store/kept.ts';
@@ -67,11 +69,22 @@ export function auditOf(dir: string): AuditFiles {
   return auditFiles(resolve(dir));
 }
 export const auditLine = lineOf;
+export type { AuditFiles };
 
 export type Role = 'serve' | 'stdio' | 'cli';
 
 /** How long a stop waits for changes that have begun; service managers wait longer than this (deploy/). */
 const STOP_MS = 30_000;
+
+const SYSLOG_MS = 2_500;
+function syslogFor(how: Loaded['config']['audit']['heads'], log: Log): Syslog | null {
+  if (how === 'off') return null;
+  const trouble = syslogTrouble();
+  if (trouble === null) return openSyslog(log);
+  if (how === 'syslog')
+    log.warn({ why: trouble }, 'audit.heads is syslog, and heads of the audit cannot be told there');
+  return null;
+}
 
 const clock: Clock = {
   now: Date.now,
@@ -97,10 +110,12 @@ export async function createApp(o: {
   const state = openState(config.state.dir);
   const db = openDb(state, log);
   const self = newOwner();
+  const syslog = syslogFor(config.audit.heads, log);
   const audit = openAudit(state, log, {
     segmentBytes: config.audit.segmentBytes,
     retention: { bytes: config.audit.keepBytes },
     self,
+    tell: (head) => syslog?.tell(head.segment, headLine(head, state.dir)),
   });
   const tokens = openTokens(state, log);
   const kept = openKept(db);
@@ -213,6 +228,8 @@ export async function createApp(o: {
       policy.refusals.close();
       if (o.role !== 'cli') audit.append('stop', { role: o.role });
       audit.close();
+      // The last head goes with the process, if it goes at all.
+      await syslog?.settled(SYSLOG_MS);
       db.close();
       host.close();
     },

@@ -28,7 +28,13 @@ afterEach(async () => {
 
 async function app(env: Record<string, string> = {}): Promise<App> {
   const loaded = await loadConfig({
-    env: { HOME: dir, DECKHAND_STATE_DIR: join(dir, 'state'), DECKHAND_MODE: 'full', ...env },
+    env: {
+      HOME: dir,
+      DECKHAND_STATE_DIR: join(dir, 'state'),
+      DECKHAND_MODE: 'full',
+      DECKHAND_AUDIT_HEADS: 'off',
+      ...env,
+    },
     defaultFile: join(dir, 'none.yaml'),
   });
   const catalog = { tools: [...fixtureTools, resultQuery], resources: [], prompts: [] };

@@ -6,12 +6,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type App, createApp } from '../app.ts';
+import { type App, auditOf, createApp } from '../app.ts';
 import { environment } from '../config/env.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { toOpsError } from '../core/errors.ts';
 import { createLog } from '../log.ts';
 import type { Run } from './commands.ts';
+import { auditChecks } from './doctor_audit.ts';
 import { hostChecks } from './doctor_host.ts';
 import { configChecks, nodeChecks, portChecks, stateChecks, storeChecks } from './doctor_state.ts';
 import { usageChecks } from './doctor_usage.ts';
@@ -61,7 +62,7 @@ async function examine(load: Run['load']): Promise<Check[]> {
   const state = stateChecks(dir);
   checks.push(...state.checks);
   let app = state.usable ? await tryOpen(loaded, checks) : null;
-  if (app) checks.push(...storeChecks(app), ...usageChecks(dir, loaded.config));
+  if (app) checks.push(...storeChecks(app), ...usageChecks(dir, loaded.config), ...(await audited(dir)));
   const spare = app ? null : mkdtempSync(join(tmpdir(), 'deckhand-doctor-'));
   try {
     if (spare) {
@@ -74,6 +75,16 @@ async function examine(load: Run['load']): Promise<Check[]> {
     if (spare) rmSync(spare, { recursive: true, force: true });
   }
   return checks;
+}
+
+/** What stops the reading is the state's own check to tell; the rest of the doctor goes on. */
+async function audited(dir: string): Promise<Check[]> {
+  try {
+    return await auditChecks(auditOf(dir), Date.now());
+  } catch (thrown) {
+    const { message } = toOpsError(thrown);
+    return [{ code: 'audit', severity: 'warning', title: 'Audit', text: message, fix: 'deckhand audit verify' }];
+  }
 }
 
 async function tryOpen(loaded: Loaded, checks: Check[]): Promise<App | null> {

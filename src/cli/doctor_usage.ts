@@ -41,7 +41,11 @@ export function usageOf(dir: string, most = MOST_FILES): Usage {
   return usage;
 }
 
-export function usageChecks(dir: string, { audit }: Pick<Config, 'audit'>, most = MOST_FILES): Check[] {
+export function usageChecks(
+  dir: string,
+  { audit }: { audit: Pick<Config['audit'], 'segmentBytes' | 'keepBytes'> },
+  most = MOST_FILES,
+): Check[] {
   const { parts, files, cut } = usageOf(dir, most);
   const total = [...parts.values()].reduce((a, b) => a + b, 0);
   const largest = [...parts].sort((a, b) => b[1] - a[1]).map(([name, n]) => `${name} ${bytes(n)}`);

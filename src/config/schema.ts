@@ -231,7 +231,8 @@ export const ConfigSchema = z.strictObject({
   }),
   audit: z.strictObject({
     segmentBytes: set(
-      int(64 * KiB, GiB, 8 * MiB),
+      // It is read whole when it is verified.
+      int(64 * KiB, 256 * MiB, 8 * MiB),
       'An audit file that has grown to this size is closed and a new one begun.',
       {
         unit: 'bytes',
@@ -241,6 +242,10 @@ export const ConfigSchema = z.strictObject({
       int(MiB, 1024 * GiB, 256 * MiB),
       'Audit files kept in all; beyond it the oldest closed ones are removed.',
       { unit: 'bytes' },
+    ),
+    heads: set(
+      z.enum(['auto', 'syslog', 'off']).default('auto'),
+      'Whether the last hash of the audit is told to the system’s log now and then, so that an audit written anew shows: `auto` (where /dev/log and `logger` are there), `syslog` (and a warning where not) or `off`.',
     ),
   }),
   log: z.strictObject({

@@ -7,9 +7,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { OpsError } from '../core/errors.ts';
 
-/** A name for callers, and where it can be. Adding a line here is adding a power: each is a reader, as it is called. */
+/**
+ * A name for callers, and where it can be. Adding a line here is adding a power: each is a reader, as it is called, but for
+ * `logger`, which hands a line to the system's log.
+ */
 const BINARIES = {
   systemctl: ['/usr/bin/systemctl', '/bin/systemctl', '/run/current-system/sw/bin/systemctl'],
+  logger: ['/usr/bin/logger', '/bin/logger', '/run/current-system/sw/bin/logger'],
   timedatectl: ['/usr/bin/timedatectl', '/bin/timedatectl', '/run/current-system/sw/bin/timedatectl'],
   chronyc: ['/usr/bin/chronyc', '/usr/sbin/chronyc'],
   'apt-get': ['/usr/bin/apt-get'],

@@ -29,6 +29,7 @@ export function place(extra: Record<string, string> = {}): Place {
     HOME: dir,
     XDG_STATE_HOME: dir,
     DECKHAND_STATE_DIR: join(dir, 'state'),
+    DECKHAND_AUDIT_HEADS: 'off',
     DECKHAND_LIMITS_CALLS_PER_MINUTE: '1000000',
     DECKHAND_HTTP_REQUESTS_PER_MINUTE_PER_ADDRESS: '1000000',
     ...extra,
