@@ -50,6 +50,7 @@ export interface HttpOptions {
   /** For tests. */
   streamAfterMs?: number;
   drainMs?: number;
+  askMs?: number;
 }
 
 type Env = { Bindings: { incoming?: IncomingMessage; outgoing?: ServerResponse }; Variables: { visit: Visit } };
@@ -76,7 +77,14 @@ const SECURITY_HEADERS = [
 export function createHttp(o: HttpOptions): HttpFace {
   const { door, info, log, newId = newCallId } = o;
   return mount(o, {
-    factory: createMcpFactory({ door, caller: null, info, log, newId }),
+    factory: createMcpFactory({
+      door,
+      caller: null,
+      info,
+      log,
+      newId,
+      ...(o.askMs === undefined ? {} : { askMs: o.askMs }),
+    }),
     behind: (method, params, modern) => behind(method, params, door.catalog, modern),
   });
 }

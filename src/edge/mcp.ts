@@ -76,7 +76,13 @@ export function createMcpFactory(o: McpOptions): McpFactory {
     const server = new Server(identity, options);
     const { log, askMs } = o;
     const modern = context?.era === 'modern';
-    const questions = createQuestions({ server, modern, log, ...(askMs === undefined ? {} : { askMs }) });
+    const questions = createQuestions({
+      server,
+      modern,
+      host: o.info.hostname,
+      log,
+      ...(askMs === undefined ? {} : { askMs }),
+    });
     const callerOf = (ctx: ServerContext): Caller => {
       const caller = o.caller ?? carried(ctx);
       if (!caller) throw new ProtocolError(ProtocolErrorCode.InternalError, 'The request came without its caller.');

@@ -53,8 +53,16 @@ export interface Questions {
   put(ask: Ask, ctx: ServerContext, left: AbortSignal): Promise<ClientAnswer | null>;
 }
 
-export function createQuestions(o: { server: Server; modern: boolean; log: Log; askMs?: number }): Questions {
+export function createQuestions(o: {
+  server: Server;
+  modern: boolean;
+  /** Named first: who uses several hosts must see which one asks. */
+  host: string;
+  log: Log;
+  askMs?: number;
+}): Questions {
   const { server, modern, log, askMs = ASK_MS } = o;
+  const words = (ask: Ask) => `Host ${o.host.replace(/[^\w.-]/g, '-').slice(0, 64)}: ${ask.message}`;
   let open = 0;
   const able = ({ envelope }: ServerContext['mcpReq']) =>
     takesForms(
@@ -72,16 +80,18 @@ export function createQuestions(o: { server: Server; modern: boolean; log: Log; 
     },
     // A client that answers without deciding (an empty form) would be asked for ever.
     may: (ask, reply, { mcpReq }) => reply?.handle !== ask.handle && able(mcpReq),
-    result({ handle, message }, callId) {
-      const inputRequests = { [KEY]: inputRequired.elicit({ mode: 'form', message, requestedSchema: FORM }) };
-      return { ...inputRequired({ inputRequests, requestState: handle }), _meta: { 'deckhand/call': callId } };
+    result(ask, callId) {
+      const question = inputRequired.elicit({ mode: 'form', message: words(ask), requestedSchema: FORM });
+      const asked = inputRequired({ inputRequests: { [KEY]: question }, requestState: ask.handle });
+      return { ...asked, _meta: { 'deckhand/call': callId } };
     },
-    async put({ handle, message }, { mcpReq }, left) {
+    async put(ask, { mcpReq }, left) {
+      const { handle } = ask;
       if (open >= MOST_OPEN || left.aborted) return null;
       open++;
       try {
         // Over its own call's stream; when it ends without an answer the SDK takes the question back.
-        const params = { message, requestedSchema: FORM };
+        const params = { message: words(ask), requestedSchema: FORM };
         const said = await mcpReq.send({ method: 'elicitation/create', params }, { timeout: askMs, signal: left });
         return answerOf(handle, said);
       } catch (err) {

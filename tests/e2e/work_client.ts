@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Place, place } from './product.ts';
 
-const SCRIPT = fileURLToPath(new URL('work_product.ts', import.meta.url));
+export const SCRIPT = fileURLToPath(new URL('work_product.ts', import.meta.url));
 export type Era = '2026-07-28' | '2025-11-25';
 export type Over = 'stdio' | 'http';
 export const COMBINATIONS: [Era, Over][] = [
