@@ -60,7 +60,7 @@ function one(cell: string | number | null | undefined): string {
 }
 
 /** Cuts to `max` columns and keeps the marks of foreign text, which close behind the cut. */
-function clipped(text: string, max: number | undefined): string {
+export function clipped(text: string, max: number | undefined): string {
   if (max === undefined || width(text) <= max) return text;
   let out = '';
   let room = max - 1;
