@@ -128,6 +128,8 @@ export interface Walked {
   faults: Fault[];
 }
 
+export const WRONG_BEGIN = 'does not begin where the index says';
+
 /** Follows a chain from `first`. After a fault it goes on from what the line itself says, so that each fault is told once. */
 export function walk(
   text: string,
@@ -155,7 +157,7 @@ export function walk(
     if (record.seq > seq + 1) fault(`${record.seq - seq - 1} missing before it (after number ${seq})`);
     else if (record.seq <= seq) fault(`is out of order: number ${record.seq} after ${seq}`);
     else if (genuine && record.prev !== from && record.prev !== should)
-      fault(seq === first.seq ? 'does not begin where the index says' : 'does not follow the line before it');
+      fault(seq === first.seq ? WRONG_BEGIN : 'does not follow the line before it');
     out.records++;
     out.last = { seq: record.seq, hash: record.hash };
     should = sum;
