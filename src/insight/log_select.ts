@@ -108,14 +108,14 @@ export function createSelector(want: Wanted): Selector {
         if (hit) dropped++;
         return;
       }
-      if (hit) {
+      if (hit && !(want.oldest && noRoom())) {
         for (const b of before) keep(b, true);
         before = [];
         keep(entry, false);
         after = want.context;
       } else if (after > 0) {
         after--;
-        keep(entry, true);
+        keep(entry, !hit);
       } else if (filtered) {
         before.push(entry);
         if (before.length > want.context) {

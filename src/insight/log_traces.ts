@@ -37,7 +37,8 @@ const EXCEPTION =
 const QUALIFIED = /^(?:[a-z_$][\w$]*\.){1,12}[A-Z][\w$]*(?:: |$)/;
 const BLAMED =
   /^(?:Caused by: |Suppressed: |Wrapped by: |\.\.\. \d+ (?:more|common frames|frames)|---> |at [\w$<./]|\[?CIRCULAR REFERENCE)/;
-const DOTNET = /^(?:--- End of |Unhandled exception\. )/;
+const DOTNET = /^Unhandled exception\. /;
+const DOTNET_MORE = /^--- End of /;
 const NODE_PLACE = /^(?:\/|node:|file:\/\/|[A-Za-z]:\\)[^\s]{1,400}:\d+$/;
 const NODE_MORE = /^(?:Require stack:|- \/|Node\.js v\d|Thrown at:|\(Use `node )/;
 const GO_MORE =
@@ -92,7 +93,7 @@ export function follows(mode: Mode, text: string): Mode | null {
   if (isStamped(text)) return POSTGRES_MORE.test(text.slice(0, 200)) ? mode : null;
   if (first === 123 && text.startsWith('{"')) return null;
   if (CLOSER.test(text)) return mode;
-  if (BLAMED.test(text) || DOTNET.test(text)) return 'java';
+  if (BLAMED.test(text) || DOTNET_MORE.test(text)) return 'java';
   switch (mode) {
     case 'plain':
       return null;
