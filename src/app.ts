@@ -152,6 +152,7 @@ export async function createApp(o: {
       recent: sampler.recent,
       recentProcesses: sampler.recentProcesses,
       absent: () => absent,
+      redactor,
       // A person's one command cannot ask again: the process ends with its answer.
       ...(o.role === 'cli' ? { patienceMs: 2_400 } : {}),
     },

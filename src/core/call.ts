@@ -3,6 +3,7 @@ import type { AuditSearch } from './audit.ts';
 import type { OpsError } from './errors.ts';
 import type { Blind, Host, ProcessList, Snapshot } from './host.ts';
 import type { Receipts } from './receipt.ts';
+import type { Redactor } from './redact.ts';
 import type { Scope } from './scopes.ts';
 import type { View } from './tool.ts';
 
@@ -91,6 +92,8 @@ export interface ToolContext {
   patienceMs?: number;
   /** How long a call waits for work unless it says so itself (`limits.waitSeconds`). */
   waitMs: number;
+  /** As the door takes secrets out: for a tool that must search or shorten text before the door sees it. Absent in tests: by shape only. */
+  redactor?: Redactor;
   /** What toolsets are left out on this host, and why. */
   absent(): readonly Blind[];
   /** Results kept for this principal. */

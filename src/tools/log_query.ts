@@ -8,7 +8,7 @@ import type { ToolContext } from '../core/call.ts';
 import { defineRead } from '../core/define.ts';
 import { OpsError } from '../core/errors.ts';
 import { strip } from '../core/foreign.ts';
-import { createRedactor, type Redactor } from '../core/redact.ts';
+import { createRedactor } from '../core/redact.ts';
 import { foreign, limit } from '../core/schema.ts';
 import type { Scope } from '../core/scopes.ts';
 import { LONGEST_SOURCE, parseSources, type Source, type SourceKind, wellFormed } from '../core/source.ts';
@@ -219,7 +219,7 @@ function excused(thrown: unknown, sources: number, ctx: ToolContext): OpsError {
 const byShape = createRedactor({});
 
 /** As it may be searched and shown. A mark in it is ours: those of the log become brackets. */
-function cleaner(ctx: ToolContext & { redactor?: Redactor }): Clean {
+function cleaner(ctx: ToolContext): Clean {
   const redactor = ctx.redactor ?? byShape;
   return (text) => redactor.text(strip(text).replaceAll('⟦', '[').replaceAll('⟧', ']'));
 }
