@@ -19,6 +19,8 @@ import { toolHelp } from './tools.ts';
 
 /** A state that moves faster than a person reads is not to be decided on. */
 const MOST_QUESTIONS = 3;
+const STOPPING =
+  'Stopping. A change that has begun runs to its end; a second Ctrl-C stops at once, in the middle of it.';
 
 export async function run({ own, positionals, rest, io, signal, open }: Run): Promise<number> {
   const name = positionals[0] as string;
@@ -34,6 +36,7 @@ export async function run({ own, positionals, rest, io, signal, open }: Run): Pr
     }
     const json = own.json === true || words.json;
     const call = { tool: name, args: words.args, principal: app.principals.cli(), signal };
+    if (tool?.change) signal.addEventListener('abort', () => io.err(STOPPING), { once: true });
     const { outcome, id } = await decidedHere(app, io, call);
     return report(io, outcome, { call: id, json, signal });
   } finally {

@@ -104,7 +104,8 @@ export async function execute(
           p.audit.append('late', { call: job.call.id, tool: job.tool.name, receipt: job.receipt, outcome });
       }),
   );
-  if (!job.tool.long) return { raw: await raced(work, d.signal), status: 'done' };
+  // A command's process ends with its answer: a handle would name work that has just been stopped.
+  if (!job.tool.long || job.call.face === 'cli') return { raw: await raced(work, d.signal), status: 'done' };
 
   const waitS = (job.input as { wait_s?: number }).wait_s;
   const waitMs = waitS === undefined ? p.waitMs : waitS * 1_000;

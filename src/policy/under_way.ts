@@ -34,10 +34,8 @@ export function createUnderWay(clock: Clock): UnderWay {
       };
     },
     hold(work) {
-      const ended = work.then(
-        () => void held.delete(ended),
-        () => void held.delete(ended),
-      );
+      const over = () => void held.delete(ended);
+      const ended = work.then(over, over);
       held.add(ended);
       return work;
     },

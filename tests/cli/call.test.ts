@@ -4,7 +4,7 @@ import { run } from '../../src/cli/call.ts';
 import type { Run } from '../../src/cli/commands.ts';
 import { OpsError } from '../../src/core/errors.ts';
 import { operator, rig } from '../fakes/policy.ts';
-import { stage } from '../fakes/tools.ts';
+import { deaf, stage, turn } from '../fakes/tools.ts';
 import { runOf, screen } from './screen.ts';
 
 beforeEach(() => stage.reset());
@@ -93,4 +93,30 @@ test('SIGINT cancels the call and is its exit code', async () => {
   expect(await cancelled.code).toBe(130);
   expect(cancelled.io.stdout).toBe('');
   expect(cancelled.records.filter((r) => r.event === 'call')).toHaveLength(1);
+});
+
+test('long work is waited for: its whole answer, and nothing of handles', async () => {
+  stage.lines = ['one'];
+  const done = deaf();
+  stage.behave = done.wait;
+  const long = call('fixture_long', ['--wait-s', '0']);
+  await turn();
+  done.end();
+  expect(await long.code).toBe(0);
+  expect(long.io.stdout).toContain('one');
+  expect([long.io.stdout.includes('w_'), long.work.size]).toEqual([false, 0]);
+});
+
+test('SIGINT after the first effect of a change: it says so, and the change runs to its end', async () => {
+  const controller = new AbortController();
+  const done = deaf();
+  stage.afterCommit = async () => {
+    controller.abort('SIGINT');
+    setImmediate(done.end);
+    await done.wait();
+  };
+  const changed = call('fixture_rename', ['--to', 'new'], { signal: controller.signal });
+  expect(await changed.code).toBe(0);
+  expect(changed.io.stdout).toContain('done: Renamed old to new.');
+  expect(changed.io.stderr).toContain('A change that has begun runs to its end');
 });

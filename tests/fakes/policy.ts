@@ -56,7 +56,7 @@ export const operator = who('token:operator', ['system:write', 'files:write', 'l
 let calls = 0;
 export const callOf = (tool: string, args: unknown = {}, over: Partial<Call> = {}): Call => ({
   id: `call-${++calls}`,
-  face: 'cli',
+  face: 'mcp-stdio',
   tool,
   args,
   principal: operator,
