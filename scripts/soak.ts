@@ -4,6 +4,7 @@
  */
 import { many } from '../tests/e2e/many.ts';
 import { imageSoak } from '../tests/image/soak.ts';
+import { sweep } from '../tests/kill/kill.ts';
 
 interface Row {
   what: string;
@@ -38,6 +39,31 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
         row('processes that sample', s.samplers, '1', s.samplers === 1),
         row('ms a call, median / p99', `${s.p50Ms.toFixed(0)} / ${s.p99Ms.toFixed(0)}`, '-', true),
       ];
+    },
+  },
+  kill: {
+    about:
+      'an approved change, its undo and a naive change, each killed at every call by which it writes (about 5 minutes)',
+    async run() {
+      const out: Row[] = [];
+      for (const scene of ['change', 'undo', 'naive'] as const) {
+        const { points, rows } = await sweep(scene);
+        for (const r of rows)
+          process.stderr.write(
+            `${[scene, r.n, `${r.call} ${r.on}`, r.file, r.record, r.receipt, r.approval, r.after, ...r.wrong].join(' | ')}\n`,
+          );
+        const row = (what: string, seen: string | number, want: string, ok: boolean) =>
+          out.push({ what: `${scene}: ${what}`, seen, want, ok });
+        const bad = rows.filter((r) => r.wrong.length > 0);
+        const not = rows.filter((r) => !r.killed).length;
+        row('calls killed at', rows.length - not, `${points}`, points > 20 && not <= points / 20);
+        if (scene === 'naive')
+          row('of them left torn, without a way back or without a word', bad.length, 'some', bad.length > 0);
+        else row('of them left wrong', bad[0] ? `${bad.length}: ${bad[0].wrong[0]}` : 0, '0', bad.length === 0);
+        const kinds = new Set(rows.map((r) => `${r.file}, ${r.record}, ${r.receipt}, ${r.approval}`));
+        row('different ends seen', kinds.size, 'several', kinds.size > 3);
+      }
+      return out;
     },
   },
   image: {
