@@ -3,20 +3,22 @@
  * faces, which are handed an App and nothing else. Nothing is decided here that a test of one part could not see.
  */
 import { resolve } from 'node:path';
-import { dockerSettings } from './config/docker.ts';
+import { dockerSettings } from './config/engines.ts';
 import type { Loaded } from './config/load.ts';
-import { offByConfig } from './config/off.ts';
+import { mustMatter, offByConfig } from './config/off.ts';
 import type { Log, Principal } from './core/call.ts';
-import type { Blind, Host } from './core/host.ts';
+import type { Host } from './core/host.ts';
 import { createRedactor } from './core/redact.ts';
 import type { Catalog } from './core/tool.ts';
 import { createHost } from './host/index.ts';
+import { hostParts } from './host/parts.ts';
 import { openSyslog, type Syslog, syslogTrouble } from './host/syslog.ts';
 import { createApprovals } from './policy/approve.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal } from './policy/authenticate.ts';
 import { createCoalescer } from './policy/coalesce.ts';
 import { createDeciding, type Deciding } from './policy/deciding.ts';
 import { createMetrics } from './policy/metrics.ts';
+import { createParts } from './policy/parts.ts';
 import { createDoor } from './policy/pipeline.ts';
 import type { Clock, Door, Policy } from './policy/ports.ts';
 import { createRate } from './policy/rate.ts';
@@ -54,6 +56,8 @@ export interface App {
   tokens: Tokens;
   /** What a person at this host decides. No tool and no route of the HTTP face leads here. */
   deciding: Deciding;
+  /** What changes left, as far as this one may see it. */
+  receipts(principal: Principal): Pick<Receipts, 'list' | 'get'>;
   lease(name: string): Lease | null;
   /** The loop turned and the sampler ticked: never depends on what may be away for good reasons. */
   live(): boolean;
@@ -86,6 +90,8 @@ function syslogFor(how: Loaded['config']['audit']['heads'], log: Log): Syslog | 
   return null;
 }
 
+const EXPIRY_MS = 30_000;
+
 const clock: Clock = {
   now: Date.now,
   elapsed: () => performance.now(),
@@ -105,6 +111,7 @@ export async function createApp(o: {
 }): Promise<App> {
   const { config } = o.loaded;
   const { log } = o;
+  mustMatter(o.loaded, (o.catalog ?? catalog).tools);
   // As root on a folder of another user (the service's): become that user, or what we write it could not read.
   becomeOwner(config.state.dir);
   const state = openState(config.state.dir);
@@ -124,12 +131,13 @@ export async function createApp(o: {
   const quotas = openQuotas(db);
   const receipts = openReceipts(state, db, { self });
   const leases = openLeases(state, log);
+  const docker = dockerSettings(config);
   const host = createHost({
     procRoot: config.host.root,
     log,
     protect: config.processes.protect,
     stateDir: config.state.dir,
-    docker: dockerSettings(config),
+    docker,
   });
   const identity = host.system.identity();
   const sampler = createSampler({
@@ -140,18 +148,22 @@ export async function createApp(o: {
     clock,
     log,
   });
-  const absent: Blind[] = [];
+  const off = offByConfig(config);
+  const tools = o.catalog ?? catalog;
+  // What the owner has switched off is not missed.
+  const wanted = hostParts({ docker }).filter((part) => tools.tools.some((t) => t.toolset === part.toolset && !off(t)));
+  const parts = createParts(wanted, clock.elapsed);
   const questions = openApprovals(db, { lifeMs: config.approvals.minutes * 60_000 });
   const redactor = createRedactor({ values: [...config.redact.values] });
   const policy: Policy = {
-    catalog: o.catalog ?? catalog,
-    off: offByConfig(config),
+    catalog: tools,
+    off: (tool) => off(tool) ?? parts.off(tool),
     mode: config.mode,
     context: {
       host,
       recent: sampler.recent,
       recentProcesses: sampler.recentProcesses,
-      absent: () => absent,
+      absent: parts.absent,
       redactor,
       // A person's one command cannot ask again: the process ends with its answer.
       ...(o.role === 'cli' ? { patienceMs: 2_400 } : {}),
@@ -193,9 +205,20 @@ export async function createApp(o: {
   const uid = process.getuid?.() ?? 0;
   const info = { hostname: identity.hostname, kind: identity.virtualisation.kind, version: o.version };
   if (o.role !== 'cli') {
+    for (const { what, why, fix } of parts.absent()) log.info({ what, why, fix }, 'Left out: this host lacks it.');
     audit.append('start', { role: o.role, version: o.version, mode: config.mode, uid });
     sampler.start(o.role === 'stdio' ? 500 : 0);
   }
+  const deciding = createDeciding({ store: questions, audit, log });
+  // What runs out is on record also when nobody asks again.
+  const expiry = setInterval(() => {
+    try {
+      deciding.expire();
+    } catch (thrown) {
+      log.debug({ err: thrown }, 'the state is out of order: what has run out is put on record later');
+    }
+  }, EXPIRY_MS);
+  expiry.unref();
   // A server has the slow facts before it is asked; a client's process leaves the start to its first answer.
   if (o.role === 'serve') void host.system.health({ waitMs: 0 }).catch(() => {});
   const turnsMs = Math.max(3 * config.sampling.seconds, 30) * 1_000;
@@ -213,7 +236,7 @@ export async function createApp(o: {
       bearer: (secret) => bearerPrincipal(tokens, secret),
     },
     tokens,
-    deciding: createDeciding({ store: questions, audit, log }),
+    deciding,
     lease: leases.tryLease,
     live: () => clock.elapsed() - sampler.lastTurn() < turnsMs,
     ready() {
@@ -222,6 +245,7 @@ export async function createApp(o: {
     },
     storeTrouble: () => db.degraded(),
     async close() {
+      clearInterval(expiry);
       const left = await underWay.stop(STOP_MS);
       if (left > 0)
         log.error({ left }, 'stopped in the middle of a change: its intent is on record, its outcome is not');

@@ -1,5 +1,8 @@
 /** Config is the upper bound of what anybody sees: toolsets, then the lists of names. Who sees what within it is policy's to say. */
+import { OpsError } from '../core/errors.ts';
+import { nearest } from '../core/nearest.ts';
 import type { Tool } from '../core/tool.ts';
+import type { Loaded } from './load.ts';
 import type { Config } from './schema.ts';
 
 /** Why the tool is off here, null when it is on. */
@@ -21,4 +24,34 @@ export function offByConfig(config: Pick<Config, 'toolsets' | 'tools'>): Off {
       return { why: 'the config does not allow it.', hint: 'Add it to `tools.allow` in the config.' };
     return null;
   };
+}
+
+/**
+ * A rule for a tool that does not exist, or that only reads, decides nothing: a `deny` like that guards nothing and looks as if it
+ * did. Known only where the tools are known, hence not where the file is read.
+ */
+export function mustMatter(
+  { config, origins }: Pick<Loaded, 'config' | 'origins'>,
+  tools: readonly Pick<Tool, 'name' | 'change'>[],
+): void {
+  const lines = config.approvals.rules.flatMap(({ tool }, n) => {
+    if (tool === undefined) return [];
+    const like = new RegExp(`^${tool.replaceAll('*', '.*')}$`);
+    const found = tools.filter((t) => like.test(t.name));
+    if (found.some((t) => t.change)) return [];
+    const near = nearest(
+      tool,
+      tools.filter((t) => t.change).map((t) => t.name),
+    )[0];
+    return [
+      found.length > 0
+        ? `rule ${n + 1} is for ${tool}, which only reads; tools.deny takes such a tool away.`
+        : `rule ${n + 1} is for ${JSON.stringify(tool)}, and no tool has such a name${near ? ` (nearest: ${near})` : ''}.`,
+    ];
+  });
+  if (lines.length === 0) return;
+  const where = origins.get('approvals.rules')?.where;
+  throw new OpsError('validation', lines.map((line) => `${where}: approvals.rules: ${line}`).join('\n'), {
+    hint: 'Rules are for tools that change something; `deckhand tools` lists them.',
+  });
 }

@@ -1,5 +1,6 @@
 /** Rules for changes: what may be written, the exact words where it may not, and how they are shown. */
 import { describe, expect, test } from 'vitest';
+import { mustMatter } from '../../src/config/off.ts';
 import { printConfig } from '../../src/config/show.ts';
 import { place, refusal } from './place.ts';
 
@@ -109,4 +110,26 @@ test('`deckhand config` numbers them as the audit names them', async () => {
       '',
     ].join('\n'),
   );
+});
+
+describe('a rule that can decide nothing', () => {
+  const tools = [
+    { name: 'process_list' },
+    { name: 'process_signal', change: {} as never },
+    { name: 'undo', change: {} as never },
+  ];
+  test.each<[string, string | null]>([
+    ['process_signal', null],
+    ['process_*', null],
+    ['*', null],
+    ['proces_signal', 'rule 1 is for "proces_signal", and no tool has such a name (nearest: process_signal).'],
+    ['zzzzzzzz*', 'rule 1 is for "zzzzzzzz*", and no tool has such a name.'],
+    ['process_list', 'rule 1 is for process_list, which only reads; tools.deny takes such a tool away.'],
+  ])('tool: %s', async (tool, message) => {
+    const { dir, load } = place();
+    const loaded = await load({}, of(`{tool: "${tool}", decide: deny}`, '{decide: ask}'));
+    const check = () => mustMatter(loaded, tools);
+    if (message === null) expect(check).not.toThrow();
+    else expect(check).toThrow(`${dir}/config.yaml:2: approvals.rules: ${message}`);
+  });
 });
