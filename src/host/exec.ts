@@ -3,7 +3,7 @@
  * fixed argument vector, an empty environment and no shell; each has its own process group, which is killed as a whole at
  * the time-out. What to run, and what its output means, is the callers' business.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { OpsError } from '../core/errors.ts';
 
@@ -25,6 +25,9 @@ const BINARIES = {
   apcaccess: ['/usr/sbin/apcaccess', '/sbin/apcaccess', '/usr/bin/apcaccess', '/run/current-system/sw/bin/apcaccess'],
   // The second is where WSL2 mounts the driver of Windows.
   'nvidia-smi': ['/usr/bin/nvidia-smi', '/usr/lib/wsl/lib/nvidia-smi', '/run/current-system/sw/bin/nvidia-smi'],
+  // With fixed arguments only: `docker compose` on a project's own files, `ssh HOST docker system dial-stdio`.
+  docker: ['/usr/bin/docker', '/usr/local/bin/docker', '/run/current-system/sw/bin/docker'],
+  ssh: ['/usr/bin/ssh', '/bin/ssh', '/run/current-system/sw/bin/ssh'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type Binary = keyof typeof BINARIES;
@@ -49,6 +52,8 @@ export interface ExecRequest {
   /** Of stdout and stderr each; what is beyond it is dropped and the process killed. */
   maxBytes: number;
   signal?: AbortSignal;
+  /** Each line of either stream as it comes. */
+  onLine?: (line: string) => void;
 }
 
 export interface ExecResult {
@@ -73,6 +78,12 @@ function killGroup(child: ChildProcess): void {
   } catch {
     // ESRCH: it has ended.
   }
+}
+
+function guard(): void {
+  if (guarded) return;
+  guarded = true;
+  process.on('exit', killAll);
 }
 
 /** At exit: nothing that we started outlives us. */
@@ -108,10 +119,7 @@ export function execPath(path: string, o: Omit<ExecRequest, 'binary'>): Promise<
     shell: false,
   });
   running.add(child);
-  if (!guarded) {
-    guarded = true;
-    process.on('exit', killAll);
-  }
+  guard();
 
   let failure: OpsError | null = null;
   const stop = (error: OpsError) => {
@@ -130,8 +138,14 @@ export function execPath(path: string, o: Omit<ExecRequest, 'binary'>): Promise<
   const collect = (stream: NodeJS.ReadableStream | null) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    let rest = '';
     stream?.on('data', (chunk: Buffer) => {
       size += chunk.length;
+      if (o.onLine) {
+        const lines = (rest + chunk.toString('utf8')).split(/[\r\n]+/);
+        rest = lines.pop() ?? '';
+        for (const line of lines) if (line !== '') o.onLine(line);
+      }
       if (size > o.maxBytes) stop(new OpsError('limit', `${path} said more than ${o.maxBytes} bytes.`));
       else chunks.push(chunk);
     });
@@ -158,4 +172,18 @@ export function execPath(path: string, o: Omit<ExecRequest, 'binary'>): Promise<
   child.on('exit', () => running.delete(child));
   child.on('close', settle);
   return promise;
+}
+
+/**
+ * A program whose two streams are a connection, for as long as that lasts. It dies with the connection, and with us.
+ */
+export function execPipe(binary: Binary, args: readonly string[]): ChildProcessWithoutNullStreams {
+  const path = findBinary(binary);
+  if (!path) throw new OpsError('unavailable', `${binary} is not installed on this host.`);
+  const child = spawn(path, [...args], { env: ENVIRONMENT, cwd: '/', stdio: 'pipe', detached: true, shell: false });
+  running.add(child);
+  guard();
+  child.on('error', () => running.delete(child));
+  child.on('exit', () => running.delete(child));
+  return child;
 }

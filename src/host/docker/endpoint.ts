@@ -126,9 +126,13 @@ export function parseEndpoint(endpoint: string, tlsAsked = false): Address {
 }
 
 /** Reads the certificates where there are any; `open` makes the connection of an ssh address. */
-export function wayTo(address: Address, certPath: string | null, open: () => Way): Way {
+export function wayTo(
+  address: Address,
+  certPath: string | null,
+  open: (address: Extract<Address, { kind: 'ssh' }>) => Way,
+): Way {
   if (address.kind === 'unix') return address;
-  if (address.kind === 'ssh') return open();
+  if (address.kind === 'ssh') return open(address);
   const { host, port } = address;
   if (!address.tls && certPath === null) return { kind: 'tcp', host, port, tls: null };
   if (certPath === null)

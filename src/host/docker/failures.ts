@@ -76,6 +76,11 @@ export function troubleOf(lost: LostError, endpoint: string): Trouble {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return { why: `The host of ${shown} has no address.`, hint: 'Check the name in docker.endpoint or DOCKER_HOST.' };
+    case 'ESSH':
+      return {
+        why: `${shown} cannot be reached: ${lost.message.slice(0, 300)}.`,
+        hint: 'Try the same as the user of this process: ssh -o BatchMode=yes HOST docker version. Its key and the host’s must be known.',
+      };
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
       return { why: `There is no way to ${shown}.`, hint: 'Check the network between this host and that engine.' };
