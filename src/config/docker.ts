@@ -3,8 +3,6 @@
  * asked, and whether somebody answers there, is the host's to see.
  */
 import * as z from 'zod';
-import { type Env, environment } from './env.ts';
-import type { Config } from './schema.ts';
 
 const ENDPOINT = /^(?:\/|unix:\/\/\/|(?:tcp|https?|ssh):\/\/[^\s/])[^\s\p{Cc}]*$/u;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
@@ -24,18 +22,3 @@ export const EngineEntry = z.strictObject({
 
 export const ENGINES_EXAMPLE = `- {name: here, endpoint: "unix:///var/run/docker.sock"}
 - {name: nas, endpoint: "tcp://192.0.2.10:2376", certPath: /etc/deckhand/nas}`;
-
-/** As the host takes it (HostOptions.docker). */
-export function dockerSettings({ docker }: Pick<Config, 'docker'>, env: Env = environment()) {
-  return {
-    engines: docker.engines.map((e) => ({ name: e.name, endpoint: e.endpoint, certPath: e.certPath ?? null })),
-    endpoint: docker.endpoint,
-    certPath: docker.certPath,
-    // As Docker's own client reads them: empty is not set, and any other text of DOCKER_TLS_VERIFY is a yes.
-    env: {
-      host: env.DOCKER_HOST || null,
-      certPath: env.DOCKER_CERT_PATH || null,
-      tlsVerify: Boolean(env.DOCKER_TLS_VERIFY),
-    },
-  };
-}

@@ -65,7 +65,8 @@ export function exitOf(
       : made(code, 'not_started', `cannot start (${code})`, 'The engine could not start it; its own words say why.');
   if (c.startedAtMs === null && c.finishedAtMs === null) return null;
   const near = (events ?? []).filter((e) => c.finishedAtMs === null || Math.abs(e.atMs - c.finishedAtMs) <= AROUND_MS);
-  return ended(c, code, events === null ? null : near);
+  // Engines keep the last few hundred events only: where the end itself is not among them, they say nothing of it.
+  return ended(c, code, near.some((e) => e.what === 'die') ? near : null);
 }
 
 function ended(c: ContainerRun, code: number, events: readonly Event[] | null): Exit {
@@ -133,7 +134,7 @@ function bySignal(code: number, signal: string, events: readonly Event[] | null)
       'signal',
       'SIGKILL (137)',
       events === null
-        ? 'SIGKILL: a stop whose grace was over, docker kill, or the kernel for want of memory (the engine does not flag every such end); container_inspect looks at the events.'
+        ? 'SIGKILL: a stop whose grace was over, docker kill, or the kernel for want of memory (the engine does not flag every such end); only events of that moment tell, and they are not at hand (container_inspect looks for them).'
         : 'SIGKILL, and not through the engine as far as its events go: likely the kernel for want of memory (on cgroup v2 not every such end is flagged). `journalctl -k -g oom` on the host tells.',
     );
   if (number === 15)

@@ -89,13 +89,13 @@ export const loops = (c: ContainerRun & { state: ContainerState }, nowMs: number
   (c.state === 'running' && c.restarts >= LOOP.restarts && c.startedAtMs !== null && nowMs - c.startedAtMs < LOOP.upMs);
 
 export const ATTENTION = [
-  'dead',
   'restart_loop',
   'unhealthy',
   'oom',
   'failed',
-  'paused',
+  'dead',
   'removing',
+  'paused',
   'starting',
 ] as const;
 export type Attention = (typeof ATTENTION)[number];

@@ -6,6 +6,7 @@ import * as z from 'zod';
 import type { ToolContext } from '../core/call.ts';
 import { defineRead } from '../core/define.ts';
 import type { ContainerDetail } from '../core/docker.ts';
+import { CONTAINER_REF } from '../core/docker_refs.ts';
 import { foreign, Unknown } from '../core/schema.ts';
 import { rfc3339 } from '../core/text.ts';
 import { type Event, exitOf } from '../insight/container_exit.ts';
@@ -210,7 +211,7 @@ export const containerInspect = defineRead({
         .toReversed()
         .map((e) => ({ at: rfc3339(e.atMs), what: eventText(e) })),
       unknown: gap.list,
-      next: null,
+      next: nextOf(c.name, attention),
     };
   },
 });
@@ -264,6 +265,12 @@ function exitNow(c: ContainerDetail, events: readonly Event[] | null): Container
     exit && { code: exit.code, signal: exit.signal, at: atMs === null ? null : rfc3339(atMs), reason: exit.reason }
   );
 }
+
+/** Its name in our own words, so only where it is of the engine's grammar. */
+const nextOf = (name: string, attention: (typeof ATTENTION)[number] | null): string | null =>
+  attention === null || attention === 'paused' || attention === 'removing' || !CONTAINER_REF.test(name)
+    ? null
+    : `log_query {"source":["container:${name}"],"tail":200} has its last words.`;
 
 const policy = (p: ContainerDetail['restartPolicy']): string =>
   p.name === 'on-failure' && p.maximumRetries > 0 ? `on-failure:${p.maximumRetries}` : p.name || 'no';

@@ -44,9 +44,10 @@ function rows(o: ContainerListAnswer, view: View): string {
     ],
     [o.stats, right('pids'), (r) => stat(r.pids, String)],
     [some((r) => r.project), { head: 'stack', max: 24 }, (r) => r.project],
-    [true, { head: 'image', max: 60 }, (r) => r.image],
+    // Who asks what they use is spared what they are.
+    [!o.stats, { head: 'image', max: 60 }, (r) => r.image],
     [
-      some((r) => r.ports.some(isPublished)),
+      !o.stats && some((r) => r.ports.some(isPublished)),
       { head: 'ports', max: 80 },
       (r) => r.ports.filter(isPublished).join(' ') || null,
     ],

@@ -58,42 +58,30 @@ export function dockerSystemText(o: DockerSystemAnswer, view: View): string {
 
 const rest = (all: number, shown: number) => (all > shown ? `\n⟦${all - shown} left out⟧` : '');
 
+/** The kind stands in each row, not in a head: a line of ours between them would end the fence. */
+const headless = (text: string) => text.slice(text.indexOf('\n') + 1);
+
 function networks(o: DockerSystemAnswer, view: View): string {
   const shown = o.networks.slice(0, MOST.networks);
-  return (
-    table(
-      [
-        { head: 'network', max: 40 },
-        { head: 'driver', max: 16 },
-        { head: 'subnets', max: 44 },
-        { head: 'used by', max: 80 },
-      ],
-      shown.map((n) => [
-        n.name,
-        n.driver + (n.internal ? ' internal' : ''),
-        n.subnets.join(' ') || null,
-        n.usedBy.join(' ') || null,
-      ]),
-      view,
-    ) + rest(o.networks.length, shown.length)
-  );
+  const columns = [{ head: '' }, { head: '', max: 40 }, { head: '', max: 24 }, { head: '', max: 44 }, { head: '' }];
+  const rows = shown.map((n) => [
+    'network',
+    n.name,
+    n.driver + (n.internal ? ' internal' : ''),
+    n.subnets.join(' ') || null,
+    n.usedBy.join(' ') || 'nobody',
+  ]);
+  return headless(table(columns, rows, view)) + rest(o.networks.length, shown.length);
 }
 
 function volumes(o: DockerSystemAnswer, view: View): string {
   const shown = o.volumes.slice(0, MOST.volumes);
-  return (
-    table(
-      [
-        { head: 'volume', max: 40 },
-        { head: 'size', align: 'right' },
-        { head: 'used by', max: 80 },
-      ],
-      shown.map((v) => [
-        v.anonymous ? `${clipped(v.name, 13)} (anonymous)` : v.name,
-        known(v.sizeBytes, bytes),
-        v.usedBy.join(' ') || 'nobody',
-      ]),
-      view,
-    ) + rest(o.volumes.length, shown.length)
-  );
+  const rows = shown.map((v) => [
+    'volume',
+    v.anonymous ? `${clipped(v.name, 13)} (anonymous)` : v.name,
+    known(v.sizeBytes, bytes),
+    v.usedBy.join(' ') || 'nobody',
+  ]);
+  const columns = [{ head: '' }, { head: '', max: 40 }, { head: '', align: 'right' as const }, { head: '' }];
+  return headless(table(columns, rows, view)) + rest(o.volumes.length, shown.length);
 }

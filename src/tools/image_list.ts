@@ -35,7 +35,8 @@ export const ImageListAnswer = z.object({
   updates: z.number().nullable().describe('Tags in use with a newer image; null: not asked.'),
   images: z.array(
     z.object({
-      id: z.string(),
+      // Foreign in name only: every row then stands in the same fence.
+      id: said(z.string()),
       tags: said(z.array(z.string())),
       sizeBytes: z.number(),
       ageSeconds: figure,

@@ -1,16 +1,35 @@
 /** The catalog, in the order clients see it. A tool that is not here does not exist. */
 import type { Catalog } from '../core/tool.ts';
 import { auditSearch } from './audit_search.ts';
+import { containerInspect } from './container_inspect.ts';
+import { containerList } from './container_list.ts';
+import { dockerSystem } from './docker_system.ts';
+import { imageList } from './image_list.ts';
 import { processList } from './process_list.ts';
 import { processSignal } from './process_signal.ts';
 import { resultQuery } from './result_query.ts';
+import { stackList } from './stack_list.ts';
 import { systemHardware } from './system_hardware.ts';
 import { systemMetrics } from './system_metrics.ts';
 import { systemOverview } from './system_overview.ts';
 import { undo } from './undo.ts';
 
 export const catalog: Catalog = {
-  tools: [systemOverview, systemMetrics, processList, processSignal, systemHardware, resultQuery, undo, auditSearch],
+  tools: [
+    systemOverview,
+    systemMetrics,
+    processList,
+    processSignal,
+    systemHardware,
+    containerList,
+    containerInspect,
+    imageList,
+    dockerSystem,
+    stackList,
+    resultQuery,
+    undo,
+    auditSearch,
+  ],
   resources: [
     {
       uri: 'deckhand://system/overview',

@@ -1,0 +1,7 @@
+/** Parts of a host that it may lack, each with its toolset and a look that costs microseconds. What follows from that is policy's. */
+import type { DockerSettings } from './docker/endpoint.ts';
+import { dockerMissing } from './docker/missing.ts';
+
+export const hostParts = (o: { docker: DockerSettings }) => [
+  { toolset: 'docker' as const, what: 'containers (toolset docker)', missing: () => dockerMissing(o.docker) },
+];

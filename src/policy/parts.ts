@@ -1,0 +1,46 @@
+/**
+ * Toolsets whose part of the host is missing (no engine, no systemd …) are left out: a model is not offered what cannot work. Decides
+ * how often is looked, so that a toolset comes back with its part, and how it is said. What a part is, and when it is missing, the host says.
+ */
+import type { Blind } from '../core/host.ts';
+import type { Toolset } from '../core/scopes.ts';
+import type { Tool } from '../core/tool.ts';
+
+export interface Part {
+  toolset: Toolset;
+  /** As in "blind: Docker and its containers". */
+  what: string;
+  /** Looked at in the middle of a call: some microseconds, and never a question to somebody. Null: it is there. */
+  missing(): { why: string; fix: string } | null;
+}
+
+export interface Parts {
+  off(tool: Pick<Tool, 'toolset'>): { why: string; hint: string } | null;
+  absent(): readonly Blind[];
+}
+
+const LOOK_MS = 2_000;
+
+export function createParts(parts: readonly Part[], elapsed: () => number): Parts {
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  let gone = new Map<string, Blind>();
+  const look = () => {
+    const now = elapsed();
+    if (now - lookedAt < LOOK_MS) return gone;
+    lookedAt = now;
+    gone = new Map(
+      parts.flatMap(({ toolset, what, missing }) => {
+        const is = missing();
+        return is ? [[toolset, { what, ...is }] as const] : [];
+      }),
+    );
+    return gone;
+  };
+  return {
+    off({ toolset }) {
+      const is = look().get(toolset);
+      return is ? { why: `its part of this host is missing. ${is.why}`, hint: is.fix } : null;
+    },
+    absent: () => [...look().values()],
+  };
+}
