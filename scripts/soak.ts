@@ -5,6 +5,7 @@
 import { many } from '../tests/e2e/many.ts';
 import { imageSoak } from '../tests/image/soak.ts';
 import { sweep } from '../tests/kill/kill.ts';
+import { auditSoak } from '../tests/store/audit_soak.ts';
 
 interface Row {
   what: string;
@@ -64,6 +65,26 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
         row('different ends seen', kinds.size, 'several', kinds.size > 3);
       }
       return out;
+    },
+  },
+  audit: {
+    about:
+      'thousands of random changes to an audit, each to be noticed; four writers beside which nothing may be (about a minute)',
+    async run() {
+      const seed = Date.now() % 2 ** 31;
+      const s = await auditSoak({ flips: 6_000, lineChanges: 3_000, writers: 4, ms: 20_000, seed });
+      const row = (what: string, seen: string | number, want: string, ok: boolean) => ({ what, seen, want, ok });
+      const some = (list: string[]) => (list.length ? `${list.length}: ${list[0]}` : 0);
+      return [
+        row('bits flipped, each alone', s.flips, '6000', s.flips === 6_000),
+        row('lines deleted, doubled, exchanged, replaced, moved, cut', s.lineChanges, '3000', s.lineChanges === 3_000),
+        row('changes that were not noticed', some(s.missed), '0', s.missed.length === 0),
+        row('flips for which another file was named', some(s.elsewhere), '0', s.elsewhere.length === 0),
+        row('verified beside four writers', s.verifications, 'many', s.verifications > 10),
+        row('false alarms', some(s.falseAlarms), '0', s.falseAlarms.length === 0),
+        row('records written meanwhile', s.appended, 'many', s.appended > 1_000),
+        row('lines that a search took for broken', s.corrupt, '0', s.corrupt === 0 && s.searches > 10),
+      ];
     },
   },
   image: {

@@ -5,7 +5,8 @@ import { openAudit } from '../../src/store/audit.ts';
 import { readKey } from '../../src/store/audit_chain.ts';
 import { type Verdict, verifyAudit } from '../../src/store/audit_verify.ts';
 import { openState, type StateDir } from '../../src/store/state.ts';
-import { memoryLog } from './bench.ts';
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 export const segmentsOf = (state: StateDir): string[] =>
   readdirSync(state.audit)
@@ -17,7 +18,7 @@ export function written(dir: string, count: number, records: number): StateDir {
   const state = openState(dir);
   for (let s = 0; s < count; s++) {
     let ms = Date.UTC(2026, 10, 21) + s * 60_000;
-    const audit = openAudit(state, memoryLog(), { now: () => ms });
+    const audit = openAudit(state, silent, { now: () => ms });
     for (let i = 0; i < records; i++) {
       audit.append(i % 3 === 2 ? 'intent' : 'call', {
         tool: i % 2 ? 'process_list' : 'system_overview',
