@@ -4,6 +4,7 @@
  * both at once. What belongs together is decided in log_traces.ts.
  */
 import { type Level, levelOf } from './log_level.ts';
+import { isStamped, stampLength } from './log_stamp.ts';
 import { announces, follows, isSecretive, type Mode } from './log_traces.ts';
 
 /** As whoever kept it gives it: one line, without its end. */
@@ -21,6 +22,8 @@ export interface Entry {
   atMs: number;
   nanos: number;
   text: string;
+  /** Characters of the time that it begins with. */
+  stamp: number;
   level: Level | null;
   /** Lines it was made of. */
   lines: number;
@@ -80,12 +83,14 @@ export function createGrouper(o: { group: boolean }, emit: (entry: Entry) => voi
   return {
     push(line) {
       const { stream, text, atMs } = line;
+      const stamp = stampLength(text);
+      const stamped = stamp > 0 || isStamped(text);
       const last = open[stream];
       const other = open[stream === 'stdout' ? 'stderr' : 'stdout'];
       if (other && atMs - other.lastMs > PAUSE_MS) close(other);
       if (last) {
         const room = last.entry.lines < MOST_LINES && last.chars + text.length < MOST_CHARS;
-        const mode = room && atMs - last.lastMs <= PAUSE_MS ? next(last, text, o.group) : null;
+        const mode = room && atMs - last.lastMs <= PAUSE_MS ? next(last, text, o.group, stamped) : null;
         if (mode !== null) {
           last.mode = mode;
           last.parts ??= [last.entry.text];
@@ -95,18 +100,19 @@ export function createGrouper(o: { group: boolean }, emit: (entry: Entry) => voi
           last.entry.lastMs = atMs;
           last.lastMs = atMs;
           if (line.cut) last.entry.cut = true;
-          if (last.entry.level === null && mode !== 'plain') last.entry.level = levelOf(text);
+          if (last.entry.level === null && mode !== 'plain') last.entry.level = levelOf(text, stamp);
           return;
         }
         close(last);
       }
-      const level = levelOf(text);
+      const level = levelOf(text, stamp);
       const bad = level === 'error' || level === 'fatal' || level === 'warn';
       const entry: Entry = {
         stream,
         atMs,
         nanos: line.nanos,
         text,
+        stamp,
         level,
         lines: 1,
         cut: line.cut,
@@ -117,7 +123,7 @@ export function createGrouper(o: { group: boolean }, emit: (entry: Entry) => voi
         entry,
         parts: undefined,
         chars: text.length,
-        mode: announces(text, bad),
+        mode: announces(text, bad, stamped),
         lastMs: atMs,
         done: false,
       };
@@ -133,6 +139,6 @@ export function createGrouper(o: { group: boolean }, emit: (entry: Entry) => voi
   };
 }
 
-function next(last: Open, text: string, group: boolean): Mode | null {
-  return group || isSecretive(last.mode) ? follows(last.mode, text) : null;
+function next(last: Open, text: string, group: boolean, stamped: boolean): Mode | null {
+  return group || isSecretive(last.mode) ? follows(last.mode, text, stamped) : null;
 }

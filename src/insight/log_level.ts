@@ -79,9 +79,20 @@ const KLOG = /^([IWEF])\d{4} \d{2}:\d{2}:\d{2}\.\d/;
 const REDIS = /^\d{1,7}:[XCSM] \d{2} [A-Z][a-z]{2} (?:\d{4} )?\d{2}:\d{2}:\d{2}\.\d{3} ([.\-*#]) /;
 const REDIS_LEVEL: Record<string, Level> = { '.': 'debug', '-': 'debug', '*': 'info', '#': 'warn' };
 const ACCESS = /"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE|PROPFIND) [^"]{0,2000}" (\d{3})\b/;
+const OPENING = /[[(<|]/;
 const BRACKETS = /[[(<|]\s?(?:[\w.-]{1,24}:)?([A-Za-z]{1,13}\d?)\s{0,5}[\])>|]/g;
-const CAPITALS =
-  /(?<![\w./-])(TRACE|VERBOSE|TRC|VRB|DEBUG|DBG|FINE|FINEST|INFO|INF|NOTICE|WARN|WARNING|WRN|ERROR|ERR|SEVERE|FATAL|FTL|CRITICAL|CRIT|EMERG|ALERT|PANIC)(?![\w./=]|-\w)/;
+/** In capitals a word is a level wherever it stands in the head, unless it is part of a name or a path. */
+const CAPITALS = /[A-Z]{3,8}/g;
+const IN_CAPITALS: Record<string, Level> = Object.assign(
+  Object.create(null),
+  Object.fromEntries(
+    'TRACE VERBOSE TRC VRB DEBUG DBG FINE FINEST INFO INF NOTICE WARN WARNING WRN ERROR ERR SEVERE FATAL FTL CRITICAL CRIT EMERG ALERT PANIC'
+      .split(' ')
+      .map((w) => [w, WORDS[w.toLowerCase()] as Level]),
+  ),
+);
+const BEFORE = /[\w./-]/;
+const BEHIND = /[\w./=]/;
 const FIRST =
   /^["']?(trace|verbose|debug|dbug|info|notice|warn|warning|error|err|fail|fatal|critical|crit|panic|alert)["']?(?::(?!\/)|\s{1,8}[-|[]|\s{2,}|\s*\|)/i;
 const RUBY = /^([DIWEFA]), \[/;
@@ -93,22 +104,30 @@ const FAILED =
 const WARNED =
   /^(?:PHP (?:Warning|Deprecated)|\(node:\d+\) (?:Warning|\[?DEP|\w+Warning)|npm (?:WARN|warn)|[\w./-]{1,200}:\d+: \w*Warning:)/;
 
-export function levelOf(text: string): Level | null {
-  const brace = text.charCodeAt(0) === 123 ? 0 : text.indexOf('{"');
+/** `stamp`: stampLength(text), where it is known already. */
+export function levelOf(text: string, stamp = stampLength(text)): Level | null {
+  const first = text.charCodeAt(0);
+  const brace = first === 123 ? 0 : text.indexOf('{"');
   if (brace >= 0 && brace <= HEAD) {
     const found = ofJson(text.length > JSON_HEAD ? text.slice(0, JSON_HEAD) : text);
     // A whole JSON line has said all it has to say of its level.
     if (found || brace === 0) return found;
   }
-  const pri = PRI.exec(text);
-  if (pri && Number(pri[1]) < 192) return SYSLOG[Number(pri[1]) & 7] as Level;
-  const letter = KLOG.exec(text) ?? RUBY.exec(text);
-  if (letter) return letter[1] === 'A' ? null : word(letter[1] as string);
-  const redis = REDIS.exec(text);
-  if (redis) return REDIS_LEVEL[redis[1] as string] as Level;
-
-  const from = stampLength(text);
-  const head = text.slice(from, from + HEAD);
+  if (first === 60) {
+    const pri = PRI.exec(text);
+    if (pri && Number(pri[1]) < 192) return SYSLOG[Number(pri[1]) & 7] as Level;
+  }
+  if (first >= 65 && first <= 87) {
+    const letter = KLOG.exec(text) ?? RUBY.exec(text);
+    if (letter) return letter[1] === 'A' ? null : word(letter[1] as string);
+  }
+  if (stamp === 0 && first >= 48 && first <= 57) {
+    const redis = REDIS.exec(text);
+    if (redis) return REDIS_LEVEL[redis[1] as string] as Level;
+    const status = byStatus(text);
+    if (status) return status;
+  }
+  const head = text.slice(stamp, stamp + HEAD);
   return inWords(head) ?? shown(head) ?? byStatus(text);
 }
 
@@ -128,33 +147,60 @@ function ofJson(text: string): Level | null {
   return n >= 60 ? 'fatal' : n >= 50 ? 'error' : n >= 40 ? 'warn' : n >= 30 ? 'info' : n >= 20 ? 'debug' : 'trace';
 }
 
+// Each pattern below is tried only where a part that it cannot do without is there: this is asked of each line of a log.
 function inWords(head: string): Level | null {
   const first = FIRST.exec(head);
   if (first) return word(first[1] as string);
-  const fmt = LOGFMT.exec(head);
-  const named = fmt && word(fmt[1] as string);
-  if (named) return named;
-  const postgres = POSTGRES.exec(head);
-  if (postgres) return word((postgres[1] as string).replace(/\d$/, '')) ?? 'info';
-  const capitals = CAPITALS.exec(head);
-  BRACKETS.lastIndex = 0;
-  for (let m = BRACKETS.exec(head); m; m = BRACKETS.exec(head)) {
-    if (capitals && capitals.index < m.index) break;
-    const level = word(m[1] as string);
-    // `(i)` and `<b>` are prose; one letter counts in square brackets only.
-    if (level && ((m[1] as string).length > 1 || (head[m.index] === '[' && m[0].length === 3))) return level;
-    BRACKETS.lastIndex = m.index + 1;
+  if (head.includes('ev') || head.includes('lvl') || head.includes('EV')) {
+    const fmt = LOGFMT.exec(head);
+    const named = fmt && word(fmt[1] as string);
+    if (named) return named;
   }
-  return capitals ? word(capitals[1] as string) : null;
+  if (head.includes(':  ')) {
+    const postgres = POSTGRES.exec(head);
+    if (postgres) return word((postgres[1] as string).replace(/\d$/, '')) ?? 'info';
+  }
+  const capitals = inCapitals(head);
+  const open = head.search(OPENING);
+  if (open >= 0 && !(capitals && capitals.index < open)) {
+    BRACKETS.lastIndex = open;
+    for (let m = BRACKETS.exec(head); m; m = BRACKETS.exec(head)) {
+      if (capitals && capitals.index < m.index) break;
+      const level = word(m[1] as string);
+      // `(i)` and `<b>` are prose; one letter counts in square brackets only.
+      if (level && ((m[1] as string).length > 1 || (head[m.index] === '[' && m[0].length === 3))) return level;
+      BRACKETS.lastIndex = m.index + 1;
+    }
+  }
+  return capitals ? capitals.level : null;
 }
 
+function inCapitals(head: string): { level: Level; index: number } | null {
+  CAPITALS.lastIndex = 0;
+  for (let m = CAPITALS.exec(head); m; m = CAPITALS.exec(head)) {
+    const level = IN_CAPITALS[m[0]];
+    if (level === undefined) continue;
+    const end = m.index + m[0].length;
+    if (m.index > 0 && BEFORE.test(head.charAt(m.index - 1))) continue;
+    const next = head.charAt(end);
+    if (BEHIND.test(next) || (next === '-' && /\w/.test(head.charAt(end + 1)))) continue;
+    return { level, index: m.index };
+  }
+  return null;
+}
+
+const BAD_NEWS = /rror|xception|hrowable|raceback|nhandled|ncaught|ERR!/;
 function shown(head: string): Level | null {
   if (FATAL.test(head)) return 'fatal';
-  if (FAILED.test(head)) return 'error';
-  return WARNED.test(head) ? 'warn' : null;
+  if (BAD_NEWS.test(head) && FAILED.test(head)) return 'error';
+  return head.includes('arn') || head.includes('WARN') || head.includes('DEP') || head.includes('PHP ')
+    ? WARNED.test(head)
+      ? 'warn'
+      : null
+    : null;
 }
 
 function byStatus(text: string): Level | null {
-  const status = ACCESS.exec(text);
+  const status = text.includes('" ') ? ACCESS.exec(text) : null;
   return status === null ? null : Number(status[1]) >= 500 ? 'error' : 'info';
 }

@@ -5,7 +5,6 @@
 import { type Buckets, createBuckets } from './log_count.ts';
 import type { Entry } from './log_group.ts';
 import { atLeast, LEVELS, type Level } from './log_level.ts';
-import { stampLength } from './log_stamp.ts';
 
 export interface Picked {
   entry: Entry;
@@ -61,7 +60,8 @@ export function createSelector(want: Wanted): Selector {
   let gap = false;
   let after = 0;
   let before: Entry[] = [];
-  let previous: { entry: Entry; key: string; hit: boolean } | null = null;
+  let previous: Entry | null = null;
+  let previousHit = false;
   let closed = false;
 
   const hits = (entry: Entry) =>
@@ -94,15 +94,15 @@ export function createSelector(want: Wanted): Selector {
       entries++;
       levels[entry.level ?? 'none']++;
       buckets.add(entry.atMs, entry.level === 'error' || entry.level === 'fatal');
-      const key = entry.text.slice(stampLength(entry.text));
-      if (previous && previous.key === key && previous.entry.stream === entry.stream && !closed) {
-        previous.entry.repeats++;
-        previous.entry.lastMs = entry.lastMs;
-        if (previous.hit) matched++;
+      if (previous && !closed && isSame(previous, entry)) {
+        previous.repeats++;
+        previous.lastMs = entry.lastMs;
+        if (previousHit) matched++;
         return;
       }
       const hit = hits(entry);
-      previous = { entry, key, hit };
+      previous = entry;
+      previousHit = hit;
       if (hit) matched++;
       if (closed) {
         if (hit) dropped++;
@@ -129,4 +129,10 @@ export function createSelector(want: Wanted): Selector {
     matched: () => matched,
     end: () => ({ picked: kept.slice(first), entries, matched, levels, buckets, dropped }),
   };
+}
+
+/** But for the time that it writes in front. */
+function isSame(a: Entry, b: Entry): boolean {
+  if (a.stream !== b.stream || a.text.length - a.stamp !== b.text.length - b.stamp) return false;
+  return a.stamp + b.stamp === 0 ? a.text === b.text : a.text.slice(a.stamp) === b.text.slice(b.stamp);
 }

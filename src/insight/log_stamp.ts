@@ -22,7 +22,14 @@ export function stampLength(text: string): number {
   const digit = (c: number) => c >= 48 && c <= 57;
   const opened = first === 91 || first === 40 ? text.charCodeAt(1) : first;
   if (digit(opened)) {
-    const m = ISO.exec(text) ?? DAY_FIRST.exec(text) ?? CLOCK.exec(text) ?? EPOCH.exec(text);
+    // Each has its own third or fifth character.
+    const at = opened === first ? 0 : 1;
+    const m =
+      text.charCodeAt(at + 2) === 58
+        ? CLOCK.exec(text)
+        : digit(text.charCodeAt(at + 4))
+          ? EPOCH.exec(text)
+          : (ISO.exec(text) ?? DAY_FIRST.exec(text));
     return m ? m[0].length : 0;
   }
   if (first === 60 || (first >= 65 && first <= 90)) {
@@ -33,7 +40,13 @@ export function stampLength(text: string): number {
 }
 
 /** Begins with a time, wherever it stands: no part of an entry above it. */
-export const isStamped = (text: string): boolean => stampLength(text) > 0 || BEHIND_A_LETTER.test(text);
+export function isStamped(text: string): boolean {
+  const first = text.charCodeAt(0);
+  // A digit or a capital.
+  if (!((first >= 48 && first <= 57) || (first >= 65 && first <= 90) || first === 91 || first === 40 || first === 60))
+    return false;
+  return stampLength(text) > 0 || BEHIND_A_LETTER.test(text);
+}
 
 /** The moment, in ms; null where there is none or the day is missing. Without a zone it is `offsetMinutes` east of UTC. */
 export function stampMs(text: string, o: { offsetMinutes: number; nowMs: number }): number | null {

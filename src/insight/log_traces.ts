@@ -48,9 +48,16 @@ const RUST_MORE = /^(?:note: |stack backtrace:|thread )/;
 const CLOSER = /^[\]})]{1,3}[,;]?$/;
 const POSTGRES_MORE = /(?:^|[\s\]>])(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION): {2}/;
 
-/** What a line that begins an entry announces. */
-export function announces(text: string, bad: boolean): Mode {
-  switch (text.charCodeAt(0)) {
+const BAD_NEWS = /rror|xception|hrowable|ailure|\w\.[A-Z]/;
+
+const isDigit = (code: number): boolean => code >= 48 && code <= 57;
+
+/** What a line that begins an entry announces. `stamped`: it begins with a time, so it is a log's line and no bare trace. */
+export function announces(text: string, bad: boolean, stamped: boolean): Mode {
+  const first = text.charCodeAt(0);
+  if (text.includes('-----BEGIN ') && KEY_BEGIN.test(text) && !KEY_END.test(text)) return 'key';
+  if (stamped || first === 123) return text.includes('Uncaught ') ? 'php' : bad ? 'bad' : 'plain';
+  switch (first) {
     case 112: // p
     case 102: // f
       if (text.startsWith('panic: ') || text.startsWith('fatal error: ')) return 'go';
@@ -69,10 +76,10 @@ export function announces(text: string, bad: boolean): Mode {
         return text.endsWith(':') ? 'rust-message' : 'rust';
       break;
   }
-  if (text.includes('-----BEGIN ') && KEY_BEGIN.test(text) && !KEY_END.test(text)) return 'key';
-  if (text.length >= 40 && text.length <= 200 && isKeyLine(text)) return 'base64';
-  if (NODE_PLACE.test(text)) return 'node';
-  if (EXCEPTION.test(text) || text.startsWith('Exception in thread ') || DOTNET.test(text)) return 'java';
+  if (text.length >= 40 && text.length <= 200 && !text.includes(' ') && isKeyLine(text)) return 'base64';
+  if (isDigit(text.charCodeAt(text.length - 1)) && NODE_PLACE.test(text)) return 'node';
+  if (BAD_NEWS.test(text) && (EXCEPTION.test(text) || text.startsWith('Exception in thread ') || DOTNET.test(text)))
+    return 'java';
   if (text.includes('Uncaught ') || text.includes('Stack trace')) return 'php';
   return bad ? 'bad' : 'plain';
 }
@@ -83,14 +90,19 @@ const isKeyLine = (text: string): boolean => BASE64.test(text) && /[A-Z]/.test(t
 /** Holds secrets over more than one line: kept together even where nobody wants lines grouped. */
 export const isSecretive = (mode: Mode): boolean => mode === 'key' || mode === 'base64';
 
+/** First letters of what belongs to the line above without being indented: Caused by, Suppressed, Wrapped by, at, …, closing brackets. */
+const MAY_FOLLOW = new Set([...'CSWa.-[})]'].map((c) => c.charCodeAt(0)));
+
 /** The machine's next word when the line belongs to the entry above it, null when it begins one of its own. */
-export function follows(mode: Mode, text: string): Mode | null {
+export function follows(mode: Mode, text: string, stamped = isStamped(text)): Mode | null {
   if (isSecretive(mode)) return inKey(mode, text);
   const first = text.charCodeAt(0);
   if (first === 32 || first === 9) return indented(mode);
   // An empty line ends nothing: Go and Python leave some in the middle of their traces.
   if (text === '') return mode;
-  if (isStamped(text)) return POSTGRES_MORE.test(text.slice(0, 200)) ? mode : null;
+  if (stamped) return text.includes(':  ') && POSTGRES_MORE.test(text.slice(0, 200)) ? mode : null;
+  // Most lines follow nothing, and their first letter shows it.
+  if (mode === 'plain' && !MAY_FOLLOW.has(first)) return null;
   if (first === 123 && text.startsWith('{"')) return null;
   if (CLOSER.test(text)) return mode;
   if (BLAMED.test(text) || DOTNET_MORE.test(text)) return 'java';

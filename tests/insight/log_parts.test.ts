@@ -6,12 +6,14 @@ import type { Entry } from '../../src/insight/log_group.ts';
 import { expression, literal, nearNames } from '../../src/insight/log_match.ts';
 import { mergeByTime } from '../../src/insight/log_merge.ts';
 import { createSelector, type Wanted } from '../../src/insight/log_select.ts';
+import { stampLength } from '../../src/insight/log_stamp.ts';
 
 const entry = (text: string, over: Partial<Entry> = {}): Entry => ({
   stream: 'stdout',
   atMs: 0,
   nanos: 0,
   text,
+  stamp: stampLength(text),
   level: null,
   lines: 1,
   cut: false,
