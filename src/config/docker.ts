@@ -20,5 +20,11 @@ export const EngineEntry = z.strictObject({
     .optional(),
 });
 
+export const CONTAINER_GLOB_EXPECTS = 'names of containers, with * for any text';
+export const ContainerGlob = z
+  .string()
+  .max(128)
+  .regex(/^[a-zA-Z0-9*][a-zA-Z0-9*_.-]*$/);
+
 export const ENGINES_EXAMPLE = `- {name: here, endpoint: "unix:///var/run/docker.sock"}
 - {name: nas, endpoint: "tcp://192.0.2.10:2376", certPath: /etc/deckhand/nas}`;

@@ -5,7 +5,14 @@
  */
 import * as z from 'zod';
 import { MODES, ROLES, TOOLSETS } from '../core/scopes.ts';
-import { ENDPOINT_EXPECTS, ENGINES_EXAMPLE, Endpoint, EngineEntry } from './docker.ts';
+import {
+  CONTAINER_GLOB_EXPECTS,
+  ContainerGlob,
+  ENDPOINT_EXPECTS,
+  ENGINES_EXAMPLE,
+  Endpoint,
+  EngineEntry,
+} from './docker.ts';
 import { RULES_EXAMPLE, Rule } from './rules.ts';
 
 interface Meta {
@@ -197,6 +204,21 @@ export const ConfigSchema = z.strictObject({
         .default([]),
       'Several engines by name; tools take the first unless another is named.',
       { expects: 'a list of maps of name, endpoint and certPath', example: ENGINES_EXAMPLE },
+    ),
+    allow: set(
+      z.array(ContainerGlob).max(200).default([]),
+      'Containers that change tools may touch, besides those whose label `deckhand.allow` names the right (`control`, `update`, `remove`). Everything else is only looked at.',
+      { expects: CONTAINER_GLOB_EXPECTS },
+    ),
+    protect: set(
+      z.array(ContainerGlob).max(200).default([]),
+      'Containers that are never changed, whatever else allows it, besides those with the label `deckhand.protect=true`, Deckhand’s own, socket proxies and Tailscale.',
+      { expects: CONTAINER_GLOB_EXPECTS },
+    ),
+    mountRoots: set(
+      z.array(plain(4096).startsWith('/')).max(64).default([]),
+      'Folders below which `stack_apply` may mount more than the containers of a stack have mounted already. Who can make links in them can reach other folders.',
+      { expects: 'absolute paths of folders' },
     ),
   }),
   stdio: z.strictObject({

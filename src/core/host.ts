@@ -4,6 +4,7 @@
  */
 
 import type { DockerHost } from './docker.ts';
+import type { ControlHost } from './docker_control.ts';
 import type { HardwareHost } from './hardware.ts';
 import type { SignalHost } from './signal.ts';
 
@@ -18,6 +19,8 @@ export interface Host {
   hardware: HardwareHost;
   signals: SignalHost;
   docker: DockerHost;
+  /** What changes of containers need besides an engine. */
+  control: ControlHost;
 }
 
 export interface Bounded {

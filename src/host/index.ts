@@ -5,8 +5,10 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Log } from '../core/call.ts';
+import type { DockerRules } from '../core/docker_control.ts';
 import type { HardwareHost } from '../core/hardware.ts';
 import type { Host } from '../core/host.ts';
+import { controlHost } from './control.ts';
 import type { DockerSettings } from './docker/endpoint.ts';
 import { dockerLater } from './docker_later.ts';
 import { type Binary, type Exec, exec, execOurs, findBinary, killAll } from './exec.ts';
@@ -44,6 +46,8 @@ export interface HostOptions {
   stateDir?: string;
   /** Where container engines are; absent: where they usually are. */
   docker?: DockerSettings;
+  /** Whom the owner lets us change; absent: nobody. */
+  dockerRules?: DockerRules;
 }
 
 export interface OpenHost extends Host {
@@ -110,6 +114,9 @@ export function createHost(o: HostOptions): OpenHost {
   let closed = false;
   return {
     docker: docker.docker,
+    control: controlHost(o.dockerRules ?? { allow: [], protect: [], mountRoots: [] }, {
+      inContainer: facts.found.container,
+    }),
     hardware: { inventory: async (facts, asked) => (await hardware()).inventory(facts, asked) },
     signals: signalHost(root, facts, clocks, {
       ...commands,

@@ -3,6 +3,7 @@
  * several targets the strictest, and where none fits the mode. What a rule may say is checked where config is read; that no rule
  * lets through what destroys holds here too, whatever was written. Pure.
  */
+import { like } from '../core/like.ts';
 import type { Mode, Risk } from '../core/scopes.ts';
 import type { Target } from '../core/tool.ts';
 
@@ -55,26 +56,4 @@ function fits(rule: Rule, asked: Asked, target: string | null): boolean {
   if (rule.target !== undefined && (target === null || !like(rule.target, target))) return false;
   const tools = asked.undoes !== undefined && rule.decide !== 'allow' ? [asked.tool, asked.undoes] : [asked.tool];
   return like(rule.principal ?? '*', asked.principal) && tools.some((tool) => like(rule.tool ?? '*', tool));
-}
-
-/** `*` is any text, also none; all else is itself. Linear in practice: it only ever goes back to the last star. */
-export function like(pattern: string, text: string): boolean {
-  let p = 0;
-  let t = 0;
-  let star = -1;
-  let from = 0;
-  while (t < text.length) {
-    if (pattern[p] === '*') {
-      star = p++;
-      from = t;
-    } else if (p < pattern.length && pattern[p] === text[t]) {
-      p++;
-      t++;
-    } else if (star >= 0) {
-      p = star + 1;
-      t = ++from;
-    } else return false;
-  }
-  while (pattern[p] === '*') p++;
-  return p === pattern.length;
 }

@@ -15,6 +15,7 @@ import type {
   Snapshot,
   SystemHost,
 } from '../../src/core/host.ts';
+import { fakeControl } from './control.ts';
 import { fakeDocker } from './docker.ts';
 import { fakeHardware } from './hardware.ts';
 import { fakeSignals } from './signals.ts';
@@ -358,5 +359,6 @@ export function fakeHost(overrides: Partial<SystemHost> = {}): Host {
     hardware: fakeHardware(),
     signals: fakeSignals(),
     docker: fakeDocker(),
+    control: fakeControl(),
   };
 }

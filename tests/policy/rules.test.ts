@@ -1,8 +1,9 @@
 /** The owner's rules: which one decides, for every mode and risk. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { like } from '../../src/core/like.ts';
 import type { Target } from '../../src/core/tool.ts';
-import { type Asked, decisionOf, like, type Rule } from '../../src/policy/rules.ts';
+import { type Asked, decisionOf, type Rule } from '../../src/policy/rules.ts';
 
 const nginx: Target = { kind: 'unit', name: 'nginx.service' };
 const ssh: Target = { kind: 'unit', name: 'ssh.service' };
