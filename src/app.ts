@@ -8,6 +8,7 @@ import type { Loaded } from './config/load.ts';
 import { mustMatter, offByConfig } from './config/off.ts';
 import type { Log, Principal } from './core/call.ts';
 import type { Host } from './core/host.ts';
+import type { Receipts } from './core/receipt.ts';
 import { createRedactor } from './core/redact.ts';
 import type { Catalog } from './core/tool.ts';
 import { createHost } from './host/index.ts';
@@ -92,6 +93,19 @@ function syslogFor(how: Loaded['config']['audit']['heads'], log: Log): Syslog | 
 
 const EXPIRY_MS = 30_000;
 
+function hourly(work: () => void): () => void {
+  const timer = setInterval(work, 3_600_000).unref();
+  return () => clearInterval(timer);
+}
+
+function tidy(prune: () => void, log: Log): void {
+  try {
+    prune();
+  } catch (err) {
+    log.warn({ err }, 'old receipts could not be removed; tried again in an hour');
+  }
+}
+
 const clock: Clock = {
   now: Date.now,
   elapsed: () => performance.now(),
@@ -108,6 +122,8 @@ export async function createApp(o: {
   version: string;
   /** For tests of the whole house with tools that can be steered. */
   catalog?: Catalog;
+  /** Repeats, and gives what stops it. */
+  everyHour?: (work: () => void) => () => void;
 }): Promise<App> {
   const { config } = o.loaded;
   const { log } = o;
@@ -138,6 +154,7 @@ export async function createApp(o: {
     protect: config.processes.protect,
     stateDir: config.state.dir,
     docker,
+    dockerRules: config.docker,
   });
   const identity = host.system.identity();
   const sampler = createSampler({
@@ -219,6 +236,8 @@ export async function createApp(o: {
     }
   }, EXPIRY_MS);
   expiry.unref();
+  // A command ends before anything has grown old.
+  const stopTidying = o.role === 'cli' ? null : (o.everyHour ?? hourly)(() => tidy(receipts.prune, log));
   // A server has the slow facts before it is asked; a client's process leaves the start to its first answer.
   if (o.role === 'serve') void host.system.health({ waitMs: 0 }).catch(() => {});
   const turnsMs = Math.max(3 * config.sampling.seconds, 30) * 1_000;
@@ -237,6 +256,7 @@ export async function createApp(o: {
     },
     tokens,
     deciding,
+    receipts: (principal) => receiptsFor(principal, policy),
     lease: leases.tryLease,
     live: () => clock.elapsed() - sampler.lastTurn() < turnsMs,
     ready() {
@@ -246,6 +266,7 @@ export async function createApp(o: {
     storeTrouble: () => db.degraded(),
     async close() {
       clearInterval(expiry);
+      stopTidying?.();
       const left = await underWay.stop(STOP_MS);
       if (left > 0)
         log.error({ left }, 'stopped in the middle of a change: its intent is on record, its outcome is not');

@@ -6,6 +6,7 @@ import { run as call } from './call.ts';
 import { run as config } from './config.ts';
 import { add, list, revoke } from './token.ts';
 import { run as tools } from './tools.ts';
+import { list as undoList, run as undoRun, show as undoShow } from './undo.ts';
 
 export const AT_TERMINAL = {
   tools,
@@ -13,6 +14,9 @@ export const AT_TERMINAL = {
   approvals,
   approve,
   deny,
+  'undo list': undoList,
+  'undo show': undoShow,
+  'undo run': undoRun,
   'token add': add,
   'token list': list,
   'token revoke': revoke,

@@ -35,13 +35,37 @@ export async function run({ own, positionals, rest, io, signal, open }: Run): Pr
       return 0;
     }
     const json = own.json === true || words.json;
-    const call = { tool: name, args: words.args, principal: app.principals.cli(), signal };
-    if (tool?.change) signal.addEventListener('abort', () => io.err(STOPPING), { once: true });
-    const { outcome, id } = await decidedHere(app, io, call);
-    return report(io, outcome, { call: id, json, signal });
+    return await callAndTell(app, io, { tool: name, args: words.args, signal }, json);
   } finally {
     await app.close();
   }
+}
+
+/** One call by the person at this terminal, and its answer; gives the exit code. */
+export async function callAndTell(
+  app: App,
+  io: Terminal,
+  words: Pick<Call, 'tool' | 'args' | 'signal'>,
+  json: boolean,
+): Promise<number> {
+  const { signal } = words;
+  const changes = app.door.catalog.tools.some((t) => t.name === words.tool && t.change);
+  if (changes) signal.addEventListener('abort', () => io.err(STOPPING), { once: true });
+  const { outcome, id } = await decidedHere(app, io, {
+    ...words,
+    signal: cancelledBy(signal),
+    principal: app.principals.cli(),
+  });
+  return report(io, outcome, { call: id, json, signal });
+}
+
+/** The name of a signal is no reason that the door could tell anybody. */
+function cancelledBy(signal: AbortSignal): AbortSignal {
+  const cancel = new AbortController();
+  const left = () => cancel.abort(new DOMException('The caller cancelled.', 'AbortError'));
+  if (signal.aborted) left();
+  else signal.addEventListener('abort', left, { once: true });
+  return cancel.signal;
 }
 
 type Words = Pick<Call, 'tool' | 'args' | 'signal'> & { principal: NonNullable<Call['principal']> };

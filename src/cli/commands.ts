@@ -42,6 +42,9 @@ export type CommandName =
   | 'approvals'
   | 'approve'
   | 'deny'
+  | 'undo list'
+  | 'undo show'
+  | 'undo run'
   | 'token add'
   | 'token list'
   | 'token revoke'
@@ -148,6 +151,33 @@ export const COMMANDS: readonly Command[] = [
     summary: 'Refuse one change. The same call is refused until its question has expired.',
     options: [{ name: 'because', kind: 'value', value: 'TEXT', text: 'What the caller is told.' }],
     examples: ['deckhand deny a_5mw3x6kqjd2hvz7rnt4ybcfgae --because "after the backup"'],
+    positionals: [1, 1],
+  },
+  {
+    name: 'undo list',
+    usage: '',
+    summary: 'List what changes left to undo them, newest first.',
+    options: [{ name: 'limit', kind: 'value', value: 'N', text: 'So many at most; 20 by default.' }, json('As JSON.')],
+  },
+  {
+    name: 'undo show',
+    usage: 'RECEIPT',
+    summary: 'Print one receipt: what was changed, by whom, the state before and after. Secrets stay hidden.',
+    options: [json('As JSON.')],
+    positionals: [1, 1],
+  },
+  {
+    name: 'undo run',
+    usage: 'RECEIPT',
+    summary: 'Take one change back, if its target has not moved on since.',
+    details:
+      'The same as `deckhand call undo --receipt RECEIPT`: it needs the rights and the approval that the change needed,\n' +
+      'and asks for a yes on a terminal where one is needed. A receipt serves once.',
+    options: [
+      { name: 'dry-run', kind: 'boolean', text: 'Only say what it would do.' },
+      json('Print the structured result alone; an error as JSON on standard error.'),
+    ],
+    examples: ['deckhand undo list', 'deckhand undo run t_… --dry-run'],
     positionals: [1, 1],
   },
   {
