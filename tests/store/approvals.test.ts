@@ -87,6 +87,20 @@ describe('approvals', () => {
     expect(approvals.use(ask, (a) => expect(a.state).toBe('used'))).not.toBeNull();
   });
 
+  it('are used by one of two processes, and outlive both', () => {
+    const approvals = openApprovals(db, { now: time.now });
+    const other = openDb(state, memoryLog());
+    const elsewhere = openApprovals(other, { now: time.now });
+    const { id } = approvals.create(ask).approval;
+    expect(elsewhere.create(ask)).toMatchObject({ fresh: false, approval: { id } });
+    elsewhere.decide(id, yes);
+    other.close();
+    const third = openDb(state, memoryLog());
+    const both = [approvals.use(ask), openApprovals(third, { now: time.now }).use(ask)];
+    expect(both.map((a) => a?.id ?? null)).toEqual([id, null]);
+    third.close();
+  });
+
   it('run out once for all processes, waiting or granted', () => {
     const approvals = openApprovals(db, { now: time.now, lifeMs: 60_000 });
     const other = openDb(state, memoryLog());
