@@ -112,7 +112,8 @@ export async function execute(
   const first = await soonest(raced(work, d.signal), waitMs, p);
   if (first !== 'still running') return { raw: first, status: 'done' };
 
-  const handle = p.work.begin({ principal: job.who.id, scopes: job.scopes, tool: job.tool.name });
+  const room = e.underWay.lasts(work);
+  const handle = room ? p.work.begin({ principal: job.who.id, scopes: job.scopes, tool: job.tool.name }) : null;
   if (handle === null) {
     // What has had its first effect is not torn: its caller waits for the verdict.
     if (!d.committed())

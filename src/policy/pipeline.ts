@@ -61,7 +61,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
         retryAfterMs: 1_000,
       });
 
-    let going = false; // the work goes on after this call has been answered, and keeps its slot and deadline
+    let going = false; // the work goes on after this call has been answered, and keeps its deadline
     const d = e.underWay.deadline(call.signal, timeoutOf(tool));
     try {
       // 4. validate
@@ -110,13 +110,17 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
       }
 
       // 7. execute
+      let place: Disposable | null = slot;
       const release = () => {
-        slot[Symbol.dispose]();
+        place?.[Symbol.dispose]();
+        place = null;
       };
       going = true;
       const done = await execute(job, approved, d, e, p, (raw) => keepWhole(job, raw), release);
       if ('running' in done) {
         facts.handle = done.running;
+        // Running work has bounds of its own; with its place here it could keep those out who come to wait for it, or to stop it.
+        release();
         return { status: 'running', ...running(job, done.running) };
       }
 

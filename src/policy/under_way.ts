@@ -12,13 +12,19 @@ export interface UnderWay {
   deadline(caller: AbortSignal, timeoutMs: number): Deadline;
   /** A stop waits for this. */
   hold<T>(work: Promise<T>): Promise<T>;
+  /** Counts work that outlasts its call until it has really ended; false when there is too much of it. */
+  lasts(work: Promise<unknown>): boolean;
   /** Once. Gives how much was still running when the time was up. */
   stop(ms: number): Promise<number>;
 }
 
+/** Twice what the store lets run: only handlers deaf to their signal, whose work is called ended, can be more. */
+const MOST_LASTING = 64;
+
 export function createUnderWay(clock: Clock): UnderWay {
   const deadlines = new Set<Deadline>();
   const held = new Set<Promise<unknown>>();
+  let lasting = 0;
   let stopping = false;
   return {
     deadline(caller, timeoutMs) {
@@ -38,6 +44,13 @@ export function createUnderWay(clock: Clock): UnderWay {
       const ended = work.then(over, over);
       held.add(ended);
       return work;
+    },
+    lasts(work) {
+      if (lasting >= MOST_LASTING) return false;
+      lasting++;
+      const over = () => void lasting--;
+      work.then(over, over);
+      return true;
     },
     async stop(ms) {
       stopping = true;

@@ -92,7 +92,8 @@ test('SIGINT cancels the call and is its exit code', async () => {
   const cancelled = call('fixture_look', [], { signal: controller.signal });
   expect(await cancelled.code).toBe(130);
   expect(cancelled.io.stdout).toBe('');
-  expect(cancelled.records.filter((r) => r.event === 'call')).toHaveLength(1);
+  expect(cancelled.io.stderr).toContain('The caller cancelled.');
+  expect(cancelled.records.filter((r) => r.event === 'call')).toMatchObject([{ fields: { outcome: 'timeout' } }]);
 });
 
 test('long work is waited for: its whole answer, and nothing of handles', async () => {

@@ -160,6 +160,19 @@ describe('after the first effect of a change', () => {
     expect(ended(r, 'work')).toEqual(['conflict']);
   });
 
+  test('work that takes too long is told so, and its end is on record when it comes', async () => {
+    const r = withSlow();
+    const d = deaf();
+    stage.afterCommit = d.wait;
+    await running(r, 'fixture_slow');
+    await r.clock.advance(600_000);
+    expect(row(r)).toMatchObject({ state: 'failed', error: { code: 'timeout' } });
+    expect(r.records.at(-1)).toMatchObject({ event: 'work', fields: { outcome: 'timeout', goesOn: true } });
+    d.end();
+    await r.clock.advance(0);
+    expect(ended(r, 'late')).toEqual(['done']);
+  });
+
   test('it is not stopped because too much is running: its caller waits for the verdict', async () => {
     const r = withSlow();
     r.policy.work.begin = () => null;
@@ -195,4 +208,22 @@ test('a command waits for the end of long work, whatever it says of waiting, and
   await r.clock.advance(60_000);
   d.end();
   expect([codeOf(await out), r.work.size, seen.length]).toEqual(['done', 0, 1]);
+});
+
+test('handlers deaf to their end cannot pile up behind cancelled work', async () => {
+  const r = rig();
+  const d = deaf();
+  stage.behave = d.wait;
+  for (let i = 0; i < 64; i++) {
+    await running(r, 'fixture_long');
+    Object.assign([...r.work.values()].at(-1) ?? {}, { cancel: true });
+    await r.clock.advance(500);
+  }
+  const one = r.door.run(callOf('fixture_long', { wait_s: 0 }));
+  await r.clock.advance(0);
+  expect(codeOf(await one)).toBe('limit');
+  d.end();
+  await r.clock.advance(0);
+  stage.behave = untilAborted;
+  await running(r, 'fixture_long');
 });
