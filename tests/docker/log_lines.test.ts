@@ -8,7 +8,7 @@ import { lineReader, stampIn } from '../../src/host/docker/log_lines.ts';
 const T = '2026-11-20T12:00:00.123456789Z ';
 const AT = Date.UTC(2026, 10, 20, 12, 0, 0, 123);
 
-export function frame(type: number, text: string | Buffer): Buffer {
+function frame(type: number, text: string | Buffer): Buffer {
   const body = Buffer.from(text as string);
   const header = Buffer.from([type, 0, 0, 0, 0, 0, 0, 0]);
   header.writeUInt32BE(body.length, 4);

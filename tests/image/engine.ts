@@ -174,7 +174,7 @@ export function command(name: string, args: string[], env: Record<string, string
   });
 }
 
-async function ended(daemon: ChildProcess): Promise<void> {
+export async function ended(daemon: ChildProcess): Promise<void> {
   if (daemon.exitCode !== null || daemon.signalCode !== null) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   daemon.once('exit', () => resolve());
@@ -185,7 +185,7 @@ async function ended(daemon: ChildProcess): Promise<void> {
 }
 
 /** By their command line, which names our folder: the daemon's own children have left its process group. */
-function processesOf(dir: string): number[] {
+export function processesOf(dir: string): number[] {
   return readdirSync('/proc')
     .map(Number)
     .filter((pid) => {
@@ -198,13 +198,13 @@ function processesOf(dir: string): number[] {
 }
 
 /** On v2 one folder, on v1 one for each controller. */
-function cgroups(name: string): string[] {
+export function cgroups(name: string): string[] {
   const tree = '/sys/fs/cgroup';
   const at = existsSync(tree) ? readdirSync(tree, { withFileTypes: true }).filter((d) => d.isDirectory()) : [];
   return [join(tree, name), ...at.map((d) => join(tree, d.name, name))].filter((path) => existsSync(path));
 }
 
-function removeGroup(path: string): void {
+export function removeGroup(path: string): void {
   for (const d of readdirSync(path, { withFileTypes: true })) if (d.isDirectory()) removeGroup(join(path, d.name));
   try {
     rmdirSync(path);

@@ -47,7 +47,7 @@ export const ALLOWED: Readonly<Record<string, Allowed>> = {
   'GET /containers/{container}/logs': read(['stdout', 'stderr', 'since', 'until', 'tail', 'timestamps'], {
     stream: true,
   }),
-  'GET /images/json': read(['all', 'filters', 'digests', 'shared-size'], { maxBytes: 64 * MiB }),
+  'GET /images/json': read(['all', 'filters', 'shared-size'], { maxBytes: 64 * MiB }),
   'GET /images/{image}/json': read(),
   'GET /distribution/{image}/json': read([], { waitMs: 20_000 }),
   'GET /networks': read([], { maxBytes: 16 * MiB }),
@@ -61,6 +61,8 @@ export const ALLOWED: Readonly<Record<string, Allowed>> = {
   'POST /containers/{container}/unpause': change(),
   'POST /containers/{container}/kill': change(['signal']),
   'POST /containers/{container}/rename': change(['name']),
+  // Only its restart policy (changes.ts).
+  'POST /containers/{container}/update': change([], { body: true }),
   'DELETE /containers/{container}': change(['force', 'v'], { waitMs: 60_000 }),
   'POST /containers/create': change(['name'], { body: true, waitMs: 60_000 }),
   'POST /networks/{object}/connect': change([], { body: true }),

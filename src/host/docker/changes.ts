@@ -9,7 +9,8 @@ import { imageRef } from './images.ts';
 import { canonical, differences, makingOf } from './recreate.ts';
 import { record, type Said, text } from './said.ts';
 
-const SIGNAL = /^SIG[A-Z][A-Z0-9+-]{1,12}$/;
+const SIGNAL = /^(?:SIG)?[A-Z][A-Z0-9+-]{1,12}$/;
+const RESTART = new Set(['no', 'always', 'unless-stopped', 'on-failure']);
 const MOST_GRACE_S = 600;
 
 export function changeAdapter(choose: Choose): DockerChangeHost {
@@ -55,6 +56,11 @@ export function changeAdapter(choose: Choose): DockerChangeHost {
     async rename(ref, name, o) {
       containerRef(name);
       await one(ref, o, (c) => c.rename({ name }));
+    },
+    async restartPolicy(ref, policy, o) {
+      if (!RESTART.has(policy.name)) throw new OpsError('validation', 'This is no restart policy.');
+      const RestartPolicy = { Name: policy.name, MaximumRetryCount: policy.maximumRetries };
+      await one(ref, o, (c) => c.update({ RestartPolicy }));
     },
     raw,
 

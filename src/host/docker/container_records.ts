@@ -244,7 +244,8 @@ export function sampleOf(id: string, said: Said, kind: 'docker' | 'podman'): Con
     atMs,
     cpu: {
       totalNs,
-      systemNs: positive(cpu.system_cpu_usage),
+      // Podman's is the time that the machine was busy, not the time that passed: no share can be made of it.
+      systemNs: kind === 'podman' ? null : positive(cpu.system_cpu_usage),
       onlineCpus: positive(cpu.online_cpus) ?? Math.max(1, items(usage.percpu_usage).length),
       throttledNs: number(throttling.throttled_time),
       periods: number(throttling.periods),

@@ -32,6 +32,7 @@ declare module 'dockerode' {
     kill(o: Options): Promise<unknown>;
     remove(o: Options): Promise<unknown>;
     rename(o: Options): Promise<unknown>;
+    update(body: object): Promise<unknown>;
   }
 
   interface Image {

@@ -9,8 +9,9 @@ import { summaryOf } from './container_records.ts';
 import type { Choose } from './containers.ts';
 import type { Engine } from './engine.ts';
 import { opsErrorOf } from './failures.ts';
-import { pullProgress } from './pull.ts';
+import { pullProgress, refusedPull } from './pull.ts';
 import { imageId, labels, number, positive, record, records, type Said, text, texts, timeMs } from './said.ts';
+import { EngineError } from './transport.ts';
 
 const NONE = /^<none>[:@]<none>$/;
 const MOST_PULL_BYTES = 64 * 1024 * 1024;
@@ -33,7 +34,7 @@ export function imageAdapter(choose: Choose): ImageHost {
       const engine = choose(o);
       const [images, containers] = await Promise.all([
         // shared-size: known since API 1.42; older engines leave the question unheard.
-        engine.ask((docker) => docker.listImages({ digests: true, 'shared-size': true }), o),
+        engine.ask((docker) => docker.listImages({ 'shared-size': true }), o),
         engine.ask((docker) => docker.listContainers({ all: true }), o),
       ]);
       const used = Map.groupBy(records(containers).map(summaryOf), (c) => c.imageId);
@@ -72,10 +73,13 @@ export function imageAdapter(choose: Choose): ImageHost {
         throw thrown;
       };
       const before = await inspect(name, engine, o).catch(gone);
-      const stream = (await engine.ask(
-        (docker) => docker.createImage({ fromImage: repository, tag: wanted }),
-        o,
-      )) as AsyncIterable<Buffer>;
+      const stream = (await engine
+        .ask((docker) => docker.createImage({ fromImage: repository, tag: wanted }), o)
+        .catch((thrown: unknown) => {
+          // The registry's no, in the status of the answer instead of its lines.
+          const cause = thrown instanceof OpsError ? thrown.cause : null;
+          throw cause instanceof EngineError && cause.status !== 403 ? refusedPull(cause.message) : thrown;
+        })) as AsyncIterable<Buffer>;
       const progress = pullProgress(o.onProgress);
       try {
         let bytes = 0;

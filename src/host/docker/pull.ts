@@ -20,7 +20,7 @@ export function pullProgress(onProgress?: (p: PullProgress) => void) {
 
   function line(said: Said): void {
     const failure = text(said.error) || text(record(said.errorDetail).message);
-    if (failure) throw refused(failure);
+    if (failure) throw refusedPull(failure);
     const status = text(said.status);
     const found = /^Digest: (sha256:[0-9a-f]{64})/.exec(status);
     if (found) digest = found[1] ?? null;
@@ -64,7 +64,8 @@ export function pullProgress(onProgress?: (p: PullProgress) => void) {
   };
 }
 
-function refused(failure: string): OpsError {
+/** What a registry, or the engine for it, said against a pull. */
+export function refusedPull(failure: string): OpsError {
   const [code, hint]: [Code, string] = /not found|manifest unknown|does not exist/i.test(failure)
     ? ['not_found', 'Check the name and the tag; a private image says the same to who may not see it.']
     : /denied|unauthorized|authentication required|no basic auth/i.test(failure)
