@@ -33,6 +33,8 @@ export interface Preview {
 }
 
 export interface Changed {
+  /** It was made, was no good, and the state before was put back. */
+  state?: 'rolled_back';
   summary: string;
   before?: Record<string, unknown>;
   after?: Record<string, unknown>;
@@ -211,7 +213,7 @@ export function hintsOf(tool: Tool) {
 
 /** A resource or a prompt is a call of the tool behind it: the same door, the same rights, the same record. */
 export interface ResourceDef {
-  /** `deckhand://<toolset>/…`; a template has {names} that become arguments. */
+  /** `deckhand://<toolset>/…`; a template has {names} that become arguments, or stand in strings of `args` as {name}. */
   uri: string;
   name: string;
   title: string;

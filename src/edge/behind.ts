@@ -112,13 +112,31 @@ function findResource(
     const groups = pattern(def).exec(uri)?.groups;
     if (!groups) continue;
     try {
-      const named = Object.entries(groups).map(([k, v]) => [k, decodeURIComponent(v)]);
-      return { def, args: { ...def.args, ...Object.fromEntries(named) } };
+      const named = Object.entries(groups).map(([k, v]) => [k, decodeURIComponent(v)] as const);
+      return { def, args: filled(def.args, named) };
     } catch {
       // A stray % in the URI: it names nothing.
     }
   }
   return null;
+}
+
+/** `{name}` within the arguments becomes what the URI says there; a name that stands in none of them is an argument itself. */
+function filled(args: Record<string, unknown>, named: readonly (readonly [string, string])[]): Record<string, unknown> {
+  const used = new Set<string>();
+  const fill = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(fill);
+    if (typeof value !== 'string') return value;
+    // In one pass: what a URI brings is never filled itself.
+    return value.replace(/\{(\w+)\}/g, (whole, name: string) => {
+      const found = named.find(([k]) => k === name);
+      if (!found) return whole;
+      used.add(name);
+      return found[1];
+    });
+  };
+  const said = Object.fromEntries(Object.entries(args).map(([k, v]) => [k, fill(v)]));
+  return { ...said, ...Object.fromEntries(named.filter(([k]) => !used.has(k))) };
 }
 
 const patterns = new WeakMap<ResourceDef, RegExp>();

@@ -5,6 +5,7 @@ import { containerInspect } from './container_inspect.ts';
 import { containerList } from './container_list.ts';
 import { dockerSystem } from './docker_system.ts';
 import { imageList } from './image_list.ts';
+import { logQuery } from './log_query.ts';
 import { processList } from './process_list.ts';
 import { processSignal } from './process_signal.ts';
 import { resultQuery } from './result_query.ts';
@@ -26,6 +27,7 @@ export const catalog: Catalog = {
     imageList,
     dockerSystem,
     stackList,
+    logQuery,
     resultQuery,
     undo,
     auditSearch,
@@ -38,6 +40,22 @@ export const catalog: Catalog = {
       description: 'The answer of system_overview, as text.',
       tool: 'system_overview',
       args: {},
+    },
+    {
+      uri: 'deckhand://docker/{name}/logs',
+      name: 'container_logs',
+      title: 'The last lines of a container',
+      description: 'The answer of log_query for this container, as text.',
+      tool: 'log_query',
+      args: { source: ['container:{name}'] },
+    },
+    {
+      uri: 'deckhand://docker/{name}/stats',
+      name: 'container_stats',
+      title: 'What a container uses',
+      description: 'The answer of container_inspect for it, measured for a second, as text.',
+      tool: 'container_inspect',
+      args: { container: '{name}', stats: true },
     },
     {
       uri: 'deckhand://triage/result/{handle}',

@@ -78,25 +78,25 @@ export const LogAnswer = z.object({
 });
 export type LogAnswer = z.output<typeof LogAnswer>;
 
-const time = z.string().min(1).max(40);
+const time = z.string().max(40);
 const input = z.strictObject({
   source: z
-    .array(z.string().min(1).max(LONGEST_SOURCE))
+    .array(z.string().max(LONGEST_SOURCE))
     .min(1)
     .max(MOST_SOURCES)
-    .describe('container:NAME or container:ENGINE/NAME; several are merged by time.'),
-  tail: z.number().int().min(1).max(1_000_000).optional().describe('Only these last lines.'),
-  since: time.optional().describe('15m, 2h ago, yesterday, 14:30 or RFC 3339.'),
-  until: time.optional().describe('As since.'),
+    .describe('container:NAME or container:ENGINE/NAME'),
+  tail: z.number().int().min(1).max(1_000_000).optional().describe('Last lines only.'),
+  since: time.optional().describe('15m, yesterday, 14:30, RFC 3339.'),
+  until: time.optional().describe('Likewise.'),
   level: z.enum(LEVELS).optional().describe('At least.'),
-  grep: z.string().min(1).max(200).optional().describe('Any case.'),
+  grep: z.string().max(200).optional().describe('Any case.'),
   regex: z.boolean().default(false).describe('grep is RE2.'),
-  context: z.number().int().min(0).max(20).optional().describe('Entries around each match.'),
-  first_error: z.boolean().default(false).describe('Of each source since its start, or `since`.'),
+  context: z.number().int().min(0).max(20).optional().describe('Entries around a match.'),
+  first_error: z.boolean().default(false).describe('Since `since` or the start.'),
   group: z.boolean().default(true).describe('Traces as one entry.'),
   limit: limit(50, 1_000),
-  order: z.enum(['newest', 'oldest']).default('newest').describe('Which ones, when there are more.'),
-  read_mb: z.number().int().min(1).max(512).default(32).describe('Bound on reading.'),
+  order: z.enum(['newest', 'oldest']).default('newest').describe('Which to keep.'),
+  read_mb: z.number().int().min(1).max(512).default(32).describe('Reads at most.'),
 });
 type Input = z.output<typeof input>;
 
@@ -110,7 +110,7 @@ export const logQuery = defineRead({
   name: 'log_query',
   title: 'Logs',
   description:
-    'Use this to read logs of containers: the last entries, or by time, level and text; stack traces grouped, repeats folded, counts by level. `first_error` finds what broke first. For what a container is use container_inspect.',
+    'Use this to read logs of containers, merged by time: the last entries, or by time, level and text, with counts; stack traces are one entry. first_error finds what broke first. For its state use container_inspect.',
   toolset: 'logs',
   core: true,
   input,

@@ -18,18 +18,25 @@ describe('the tools of this issue', () => {
       ['process_list', 'system', true],
       ['process_signal', 'system', false],
       ['system_hardware', 'system', false],
+      ['container_list', 'docker', true],
+      ['container_inspect', 'docker', true],
+      ['image_list', 'docker', false],
+      ['docker_system', 'docker', false],
+      ['stack_list', 'docker', false],
+      ['log_query', 'logs', true],
       ['result_query', 'triage', true],
+      ['undo', 'triage', true],
       ['audit_search', 'triage', false],
     ]);
   });
 
-  it('of core cost a model less than 1,000 tokens together: 21 tools have 4,000', () => {
+  it('of core cost a model less than half of the 4,000 tokens that 21 tools have', () => {
     const core = catalog.tools.filter((t) => t.core);
     const costs = core.map(
       (t) =>
         encode(JSON.stringify({ name: t.name, description: t.description, inputSchema: jsonSchema(t.input) })).length,
     );
-    expect(costs.reduce((a, b) => a + b)).toBeLessThanOrEqual(950);
+    expect(costs.reduce((a, b) => a + b)).toBeLessThanOrEqual(2_000);
   });
 
   it('mark as foreign every name that others can choose', () => {
