@@ -18,7 +18,12 @@ interface Mutation {
 const door = 'src/policy/pipeline.ts';
 const rights = 'src/policy/authorize.ts';
 const engine = 'src/policy/execute.ts';
+const change = 'src/policy/change.ts';
+const wayBack = 'src/policy/undo.ts';
 const leaves = 'src/policy/shape.ts';
+const asking = 'src/policy/approve.ts';
+const rules = 'src/policy/rules.ts';
+const deciding = 'src/policy/deciding.ts';
 
 export const MUTATIONS: readonly Mutation[] = [
   {
@@ -69,16 +74,16 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'if ((job.input as { dry_run?: boolean }).dry_run)',
     put: 'if (false as boolean)',
   },
-  { what: 'the intent comes after the effect', file: engine, find: '{ durable: true },', put: '{},' },
+  { what: 'the intent comes after the effect', file: change, find: '{ durable: true },', put: '{},' },
   {
     what: 'the state may move between preview and effect',
-    file: engine,
+    file: change,
     find: 'if (now.digest !== approved.preview.digest)',
     put: 'if (false as boolean)',
   },
   {
     what: 'no lock is taken',
-    file: engine,
+    file: change,
     find: 'const lock = p.locks.acquire(key);',
     put: 'const lock = key ? { [Symbol.dispose]() {} } : p.locks.acquire(key);',
   },
@@ -88,7 +93,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "return { raw: await raced(work, d.signal), status: 'done' };\n\n",
     put: "return { raw: await work, status: 'done' };\n\n",
   },
-  { what: 'a change stops when its caller leaves half way', file: engine, find: '        d.commit();\n', put: '' },
+  { what: 'a change stops when its caller leaves half way', file: change, find: '        d.commit();\n', put: '' },
   {
     what: 'equal reads are shared across rights',
     file: engine,
@@ -97,9 +102,81 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     what: 'a change is tried twice',
-    file: engine,
+    file: change,
     find: '    const changed = await change.apply(',
     put: '    await change.apply(job.input, { ...context(job, d.signal, e, p, report), commit() {} }).catch(() => {});\n    const changed = await change.apply(',
+  },
+  {
+    what: 'a change is made before its receipt is on the disk',
+    file: change,
+    find: '        receipt.prepare(revert);\n',
+    put: '',
+  },
+  {
+    what: 'an undo needs no rights of the change',
+    file: door,
+    find: 'const scopes = as?.scopes ?? scopesOfCall(tool, input);',
+    put: 'const scopes = scopesOfCall(tool, input);',
+  },
+  {
+    what: 'anybody may undo what they have the rights for',
+    file: wayBack,
+    find: "(row.principal === who.id || holds(who.scopes, 'admin')) &&",
+    put: "(row.principal !== '' || holds(who.scopes, 'admin')) &&",
+  },
+  {
+    what: 'a receipt may be used twice',
+    file: wayBack,
+    find: 'if (!p.receipts.claimUndo(id, { principal: who.id, call })) throw already(mine(id));',
+    put: 'p.receipts.claimUndo(id, { principal: who.id, call });',
+  },
+  {
+    what: 'a yes holds for any arguments',
+    file: asking,
+    find: 'inputHash: o.audit.digest(request.input),',
+    put: "inputHash: o.audit.digest(''),",
+  },
+  {
+    what: 'a yes holds for any state',
+    file: asking,
+    find: 'digest: request.preview.digest,',
+    put: "digest: '',",
+  },
+  {
+    what: 'a yes is never used up',
+    file: asking,
+    find: "store.use(binding, (a) => life('used', a, { call: request.from.id })) !== null",
+    put: 'binding !== null',
+  },
+  {
+    what: 'a client may answer what destroys',
+    file: asking,
+    find: "o.client === 'change' && request.risk === 'change' &&",
+    put: "o.client === 'change' &&",
+  },
+  {
+    what: 'a client may answer any question',
+    file: asking,
+    find: 'answer.handle !== approval.id',
+    put: "answer.handle === 'never'",
+  },
+  {
+    what: 'a rule lets through what destroys',
+    file: rules,
+    find: "  if (rule.decide === 'allow' && asked.risk !== 'change') return false;\n",
+    put: '',
+  },
+  {
+    what: 'the first rule goes before a deny',
+    file: rules,
+    find: "fitting.find(({ rule }) => rule.decide === 'deny') ?? fitting[0]",
+    put: 'fitting[0]',
+  },
+  {
+    what: 'a terminal answers for others',
+    file: deciding,
+    find: "if (found && approver.startsWith('tty:') &&",
+    put: "if (found && approver === 'nobody' &&",
   },
   {
     what: 'no closing record on failure',
