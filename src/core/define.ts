@@ -12,7 +12,7 @@ export function defineChange<I extends z.ZodObject>(tool: ChangeTool<I>): Tool {
   const { preview, apply, undo, actsAs, ...rest } = tool;
   return {
     ...rest,
-    input: tool.input.extend({ dry_run: z.boolean().default(false).describe('Only say what it would do.') }),
+    input: tool.input.safeExtend({ dry_run: z.boolean().default(false).describe('Only say what it would do.') }),
     output: ChangeAnswer.extend({ more: More.optional() }),
     text: changeText,
     change: { preview, apply, undo, ...(actsAs ? { actsAs } : {}) },
@@ -25,6 +25,8 @@ function changeText(answer: ChangeAnswer): string {
   if (answer.diff) lines.push(answer.diff);
   else if (answer.before && (answer.state === 'dry_run' || answer.state === 'pending'))
     lines.push(facts(answer.before));
+  // What the thing itself said when it did not do as it should.
+  if (Array.isArray(answer.after?.log)) lines.push(...answer.after.log.map(String));
   if (answer.receipt) lines.push(`receipt ${answer.receipt}`);
   if (answer.handle) lines.push(`handle ${answer.handle}`);
   if (answer.next) lines.push(`next: ${answer.next}`);

@@ -280,6 +280,8 @@ export interface DockerChangeHost {
   kill(ref: ContainerRef, o: ToEngine & { signalName: string }): Promise<void>;
   remove(ref: ContainerRef, o: ToEngine & { force: boolean; volumes: boolean }): Promise<void>;
   rename(ref: ContainerRef, name: string, o?: ToEngine): Promise<void>;
+  /** What the engine does when it ends, and at the engine's own start; of all settings this one alone can be changed. */
+  restartPolicy(ref: ContainerRef, policy: { name: string; maximumRetries: number }, o?: ToEngine): Promise<void>;
   /** The whole of what the engine says of a container, for making one exactly like it. */
   raw(ref: ContainerRef, o?: ToEngine): Promise<Record<string, unknown>>;
   /** Makes a container of what `raw` said, with another image; returns its id. Refuses what the other did not have. */
@@ -300,7 +302,7 @@ export interface Stack {
 export interface StackHost {
   /** Projects by the labels that compose leaves on its containers: needs no plugin. */
   list(o?: ToEngine): Promise<Stack[]>;
-  /** `docker compose` with a fixed argument list, on the files the project itself names; bounded. */
+  /** `docker compose` with a fixed argument list (`config` prints JSON, `up` never builds), on the files the project itself names; bounded. */
   compose(
     project: Stack,
     verb: 'config' | 'up' | 'pull' | 'down',

@@ -39,7 +39,7 @@ export function dockerLater(o: DockerOptions): { docker: DockerHost; close(): vo
       images: later('images', ['list', 'inspect', 'remoteDigest', 'pull', 'remove', 'pruneDangling']),
       changes: later('changes', [
         ...(['start', 'stop', 'restart', 'pause', 'unpause', 'kill'] as const),
-        ...(['remove', 'rename', 'raw', 'recreate'] as const),
+        ...(['remove', 'rename', 'restartPolicy', 'raw', 'recreate'] as const),
       ]),
       stacks: later('stacks', ['list', 'compose']),
     },

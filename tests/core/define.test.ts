@@ -17,3 +17,10 @@ test('who has changed it sees what was done, and the receipt', () => {
   expect(say({ state: 'done', before, receipt: 't_x' })).toBe('done: s\nreceipt t_x');
   expect(say({ state: 'done' })).toBe('done: s');
 });
+
+test('what the thing itself said of its failure is shown', () => {
+  expect(say({ state: 'rolled_back', after: { state: 'running', log: ['no such file', 7] } })).toBe(
+    'rolled_back: s\nno such file\n7',
+  );
+  expect(say({ state: 'done', after: { log: 'x' } })).toBe('done: s');
+});

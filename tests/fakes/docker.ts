@@ -18,7 +18,7 @@ import { imageParts, isContainerRef } from '../../src/core/docker_refs.ts';
 import { OpsError } from '../../src/core/errors.ts';
 import type { Reading } from '../../src/core/host.ts';
 import { FAKE_NOW_MS, fakeEngine } from './docker_parts.ts';
-import { runOf, sampleOf, summaryOf, windowOf } from './docker_said.ts';
+import { hostConfigOf, runOf, sampleOf, summaryOf, windowOf } from './docker_said.ts';
 
 /** What a container uses in a second while it runs. */
 export interface Use {
@@ -44,6 +44,8 @@ export interface FakeContainer extends ContainerDetail {
   onTerm: 'ends' | 'deaf';
   /** The engine's words why it cannot start; null: it can. */
   cannotStart: string | null;
+  /** What its `HostConfig` has beyond what the other fields say. */
+  hostConfig: Record<string, unknown>;
 }
 
 export interface FakeEngine {
@@ -173,7 +175,7 @@ export function fakeDocker(over: Partial<FakeEngine> = {}, ...more: FakeEngine[]
       },
       async inspect(ref, o) {
         const c = one(at(`inspect ${ref}`, o), ref);
-        const { use: _u, logs: _l, events: _e, onTerm: _t, cannotStart: _c, ...detail } = c;
+        const { use: _u, logs: _l, events: _e, onTerm: _t, cannotStart: _c, hostConfig: _h, ...detail } = c;
         return structuredClone({ ...detail, sizeRwBytes: o?.size ? detail.sizeRwBytes : null });
       },
       async samples(ids, o) {
@@ -283,9 +285,17 @@ export function fakeDocker(over: Partial<FakeEngine> = {}, ...more: FakeEngine[]
         if (e.containers.some((x) => x.name === name)) throw new OpsError('conflict', `The name ${name} is taken.`);
         c.name = name;
       },
+      async restartPolicy(ref, policy, o) {
+        one(at(`policy ${ref} ${policy.name}`, o), ref).restartPolicy = { ...policy };
+      },
       async raw(ref, o) {
         const c = one(at(`raw ${ref}`, o), ref);
-        return structuredClone({ Id: c.id, Name: `/${c.name}`, Fake: c }) as unknown as Record<string, unknown>;
+        return structuredClone({
+          Id: c.id,
+          Name: `/${c.name}`,
+          HostConfig: hostConfigOf(c),
+          Fake: c,
+        }) as unknown as Record<string, unknown>;
       },
       async recreate(raw, o) {
         const e = at(`create ${o.name}`, o);

@@ -193,6 +193,7 @@ export function fakeContainer(name: string, over: Partial<FakeContainer> = {}): 
     events: [],
     onTerm: 'ends',
     cannotStart: null,
+    hostConfig: {},
     ...over,
   };
 }

@@ -33,6 +33,19 @@ export const runOf = (c: FakeContainer): ContainerRun => ({
   error: c.error,
 });
 
+/** As an engine has it, and what a test adds. */
+export const hostConfigOf = (c: FakeContainer): Record<string, unknown> => ({
+  Privileged: c.privileged,
+  NetworkMode: c.networkMode,
+  PidMode: c.pidMode,
+  IpcMode: c.ipcMode,
+  CapAdd: c.capAdd,
+  Devices: c.devices.map((d) => ({ PathOnHost: d, PathInContainer: d, CgroupPermissions: 'rwm' })),
+  SecurityOpt: c.securityOpt,
+  AutoRemove: false,
+  ...c.hostConfig,
+});
+
 /** Counters since its start, as steady as a clock: 4 processors, of which it has its share. */
 export function sampleOf(c: FakeContainer, e: FakeEngine, atMs: number): ContainerSample {
   const s = Math.max(0, atMs - (c.startedAtMs ?? atMs)) / 1_000;
