@@ -3,6 +3,7 @@
  * should be. Each entry bounds itself in count and time.
  */
 import { many } from '../tests/e2e/many.ts';
+import { workSoak } from '../tests/e2e/work_soak.ts';
 import { imageSoak } from '../tests/image/soak.ts';
 import { sweep } from '../tests/kill/kill.ts';
 import { auditSoak } from '../tests/store/audit_soak.ts';
@@ -84,6 +85,35 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
         row('false alarms', some(s.falseAlarms), '0', s.falseAlarms.length === 0),
         row('records written meanwhile', s.appended, 'many', s.appended > 1_000),
         row('lines that a search took for broken', s.corrupt, '0', s.corrupt === 0 && s.searches > 10),
+      ];
+    },
+  },
+  work: {
+    about:
+      '200 clients that leave at random moments of reads and changes, both eras, both transports (about 2 minutes)',
+    async run() {
+      const s = await workSoak({ rounds: 200, atOnce: 4 });
+      const row = (what: string, seen: string | number, want: string, ok: boolean) => ({ what, seen, want, ok });
+      const none = (what: string, found: readonly unknown[]) =>
+        row(what, found.length ? `${found.length}: ${JSON.stringify(found[0])}` : 0, '0', found.length === 0);
+      const ended = Object.entries(s.ended).map(([how, n]) => `${n} ${how}`);
+      return [
+        row('rounds', s.rounds, '200', s.rounds === 200),
+        row('calls on record', ended.join(', '), '-', true),
+        none('calls without exactly one closing record', s.records),
+        row('intents without an outcome', s.intentsAlone, '0', s.intentsAlone === 0),
+        none('handlers that never ended', s.handlers),
+        none('changes stopped after their effect', s.torn),
+        none('targets still locked', s.locked),
+        row(
+          'descriptors of the server, before and after',
+          `${s.descriptors.before} / ${s.descriptors.after}`,
+          'at most 2 more',
+          s.descriptors.after <= s.descriptors.before + 2,
+        ),
+        none('problems that verifying finds', s.problems),
+        none('processes that ended badly, or complained', s.exits),
+        row('what the server complained of', s.errors.slice(0, 200) || 0, '0', s.errors === ''),
       ];
     },
   },

@@ -374,8 +374,8 @@ export async function overHttp(
 }
 
 /** Waits for a condition; a busy machine may take its time. Not `expect.poll`, which tests that run at once cannot share. */
-export async function until(met: () => boolean, what: string, ms = 15_000): Promise<void> {
-  for (const end = performance.now() + ms; !met(); ) {
+export async function until(met: () => boolean | Promise<boolean>, what: string, ms = 15_000): Promise<void> {
+  for (const end = performance.now() + ms; !(await met()); ) {
     if (performance.now() > end) throw new Error(`waited in vain for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
