@@ -1,5 +1,5 @@
 /** The house put together: the door over the real store, with fixture tools. Two apps on one state are two processes to it. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -158,4 +158,36 @@ test('one record for each call, with the mode and a keyed digest of its argument
     mode: 'read-only',
     argsDigest: expect.stringMatching(/^[0-9a-f]{16,}$/),
   });
+});
+
+test('old receipts go by the hour in a process that stays, and not in a command', async () => {
+  const hours: (() => void)[] = [];
+  let stopped = 0;
+  const everyHour = (work: () => void) => {
+    hours.push(work);
+    return () => void stopped++;
+  };
+  const loaded = await loadConfig({
+    env: { HOME: dir, DECKHAND_STATE_DIR: join(dir, 'state'), DECKHAND_MODE: 'full' },
+    defaultFile: join(dir, 'none.yaml'),
+  });
+  const warned: unknown[] = [];
+  const log = { ...quiet, warn: (fields: object) => void warned.push(fields) };
+  const catalog = { tools: fixtureTools, resources: [], prompts: [] };
+  const opened = (role: 'cli' | 'stdio') => createApp({ loaded, log, role, version: 'test', catalog, everyHour });
+  await (await opened('cli')).close();
+  expect([hours.length, stopped]).toEqual([0, 0]);
+  const here = await opened('stdio');
+  data(await here.door.run(by(alice, 'fixture_rename', { to: 'new' })));
+  const db = openDb(here.state, quiet);
+  db.tx((sql) => sql.run('UPDATE receipts SET created = 0'));
+  hours[0]?.();
+  expect(db.read((sql) => sql.all('SELECT id FROM receipts'))).toEqual([]);
+  db.close();
+  rmSync(here.state.blobs, { recursive: true });
+  writeFileSync(here.state.blobs, 'in the way');
+  hours[0]?.();
+  expect(warned).toHaveLength(1);
+  await here.close();
+  expect(stopped).toBe(1);
 });

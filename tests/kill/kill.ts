@@ -96,7 +96,8 @@ function must(command: string, args: string[]): void {
 
 function traced(scene: Scene, dir: string, inject: string[]) {
   const log = `${dir}.trace`;
-  const strace = ['-f', '-qq', '-y', '-s', '0', '-o', log, '-e', `trace=${CALLS},statx`, ...inject];
+  // Without -f: the main thread alone, which is what writes. Others only sync behind it, and their counts would mix with these.
+  const strace = ['-qq', '-y', '-s', '0', '-o', log, '-e', `trace=${CALLS},statx`, ...inject];
   const { status, signal, stderr } = spawnSync('strace', [...strace, process.execPath, child, scene, dir], {
     encoding: 'utf8',
     timeout: 60_000,
@@ -106,15 +107,14 @@ function traced(scene: Scene, dir: string, inject: string[]) {
   return { status, signal, stderr, lines };
 }
 
-/** Of the main thread, between the two marks: the other threads write nothing of ours in between but wake each other up. */
+/** Between the two marks. */
 export function pointsOf(lines: readonly string[]): Point[] {
-  const main = lines[0]?.split(' ')[0];
   const counts = new Map<string, number>();
   const points: Point[] = [];
   let inside = false;
   for (const line of lines) {
-    const [, pid, call = '', args = ''] = /^(\d+) +(\w+)\((.*)$/.exec(line) ?? [];
-    if (pid !== main) continue;
+    const [, call = '', args = ''] = /^(\w+)\((.*)$/.exec(line) ?? [];
+    if (call === '') continue;
     if (call === 'statx') {
       if (args.includes('/mark-')) inside = args.includes('/mark-begin');
       continue;
