@@ -226,7 +226,7 @@ describe('process_signal', () => {
       [{ masks: { ...masks, ignored: 1 << 14 } }, 'it ignores TERM'],
       [{ masks, first: true }, 'it is the first process of a container'],
     ] as const) {
-      const h = house(fakeSignals({ ...nginx, ...over }, still(over)));
+      const h = house(fakeSignals({ ...nginx, ...over }, still({ masks: over.masks })));
       const first = data(await h.call({ dry_run: true }));
       expect(first.summary).toContain('nothing will happen');
       expect(first.summary).not.toContain('waited');
