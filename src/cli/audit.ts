@@ -78,8 +78,9 @@ export async function search({ own, io, load, signal }: Run): Promise<number> {
 }
 
 export async function verify({ own, io, load }: Run): Promise<number> {
-  const { files } = await openFiles(load);
+  // Before we become the owner of the folder, who may not read what root was given.
   const text = own.heads === undefined ? undefined : headsOf(String(own.heads));
+  const { files } = await openFiles(load);
   const v = files.verify(text);
   if (own.json) {
     const { told, ...rest } = v;

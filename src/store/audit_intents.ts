@@ -16,7 +16,7 @@ export interface Intents {
 /** More changes than may run at once. */
 const MOST = 2_000;
 /** As much of an intent as is needed to look what became of it. */
-const KEPT = ['call', 'who', 'tool', 'risk', 'targets', 'summary', 'approval', 'receipt'] as const;
+const KEPT = ['call', 'who', 'tool', 'risk', 'targets', 'summary', 'approval', 'receipt', 'undoOf'] as const;
 
 export function trackIntents(): Intents {
   const open = new Map<string, Intent>();
