@@ -155,8 +155,8 @@ export function portsOf(ports: ContainerSummary['ports']): string[] {
   // What is published is told; what an image merely declares only where nothing is.
   const rows = [...seen.values()].toSorted(
     (a, b) =>
-      a.protocol.localeCompare(b.protocol) ||
-      a.ip.localeCompare(b.ip) ||
+      order(a.protocol, b.protocol) ||
+      order(a.ip, b.ip) ||
       (a.host ?? 0) - (b.host ?? 0) ||
       a.inner - b.inner,
   );
@@ -180,6 +180,8 @@ export function portsOf(ports: ContainerSummary['ports']): string[] {
     return `${first.ip}${span(first.host, last.host ?? first.host)}→${inner}${first.protocol}`;
   });
 }
+
+const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 export const isPublished = (port: string): boolean => port.includes('→');
 
