@@ -83,8 +83,8 @@ export function transportTo(way: Way): Transport {
     const waitMs = asked.allowed.waitMs + (call.extraMs ?? 0);
     const req = send({
       ...target,
-      // A ping must not wait behind what it is to judge.
-      ...(asked.allowed.stream || !call.watch ? apart : { agent }),
+      // A ping must not wait behind what it is to judge; and a change never meets a kept connection that is dead by now.
+      ...(asked.allowed.stream || !call.watch || asked.method !== 'GET' ? apart : { agent }),
       method: asked.method,
       path,
       headers,
@@ -98,6 +98,7 @@ export function transportTo(way: Way): Transport {
       late();
       watched?.();
     };
+    let again = false;
     req.on('response', (res) => {
       cancel();
       resolve(res);
@@ -106,9 +107,19 @@ export function transportTo(way: Way): Transport {
       cancel();
       if (call.signal.aborted) reject(call.signal.reason);
       // The engine closed a kept connection as we began to use it: nothing was done, and a new one may serve.
-      else if (req.reusedSocket && cause.code === 'ECONNRESET' && asked.method === 'GET')
+      else if (req.reusedSocket && /^(?:ECONNRESET|EPIPE)$/.test(cause.code ?? '')) {
+        again = true;
         open(asked, call).then(resolve, reject);
-      else reject(cause instanceof LostError ? cause : new LostError(cause.code ?? 'EIO', cause.message, cause));
+      } else reject(cause instanceof LostError ? cause : new LostError(cause.code ?? 'EIO', cause.message, cause));
+    });
+    // An engine that wants to speak something else than HTTP: never asked for.
+    req.on('upgrade', (_res, socket) => {
+      socket.destroy();
+      req.destroy(new LostError('EPROTO', 'the answer is not HTTP'));
+    });
+    req.on('close', () => {
+      cancel();
+      if (!again) reject(new LostError('ECONNRESET', 'the connection ended before an answer came'));
     });
     req.end(asked.body ?? undefined);
     return promise;
