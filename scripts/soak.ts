@@ -2,6 +2,8 @@
  * `npm run soak [name]`: the big numbers of what the tests run small. One table out; exit code 1 when one is not as it
  * should be. Each entry bounds itself in count and time.
  */
+import { lacking as dockerLacking, startLab } from '../tests/docker/engine.ts';
+import { logSoak } from '../tests/docker/log_soak.ts';
 import { many } from '../tests/e2e/many.ts';
 import { workSoak } from '../tests/e2e/work_soak.ts';
 import { imageSoak } from '../tests/image/soak.ts';
@@ -115,6 +117,45 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
         none('processes that ended badly, or complained', s.exits),
         row('what the server complained of', s.errors.slice(0, 200) || 0, '0', s.errors === ''),
       ];
+    },
+  },
+  'docker-log': {
+    about: '200 MB of a container’s log on an engine of its own, through log_query and naively (about 3 minutes)',
+    async run() {
+      const row = (what: string, seen: string | number, want: string, ok: boolean) => ({ what, seen, want, ok });
+      const missing = dockerLacking().join(', ');
+      if (missing) return [row('SKIPPED, lacking', missing, '-', process.env.CI !== 'true')];
+      const lab = await startLab('docker');
+      try {
+        const { newest, bounded, whole, naive } = await logSoak(lab, 2_000_000);
+        const grown = (what: string, { growthMiB: n }: { growthMiB: number }) =>
+          row(`MiB of memory more, ${what}`, n, '< 20', n < 20);
+        const mb = (n: number) => (n / 1e6).toFixed(1);
+        return [
+          grown('the newest match', newest),
+          grown('32 MiB read', bounded),
+          grown('all read', whole),
+          row('MiB of memory more, naively (control)', naive.growthMiB, '> 200', naive.growthMiB > 200),
+          row('MB read: the newest match', mb(newest.bytesRead), '< 1', newest.bytesRead < 1e6),
+          row('MB read: as far as a call goes', mb(bounded.bytesRead), '< 34', bounded.bytesRead < 34e6),
+          row('MB read: all', mb(whole.bytesRead), mb(naive.bytesRead), whole.bytesRead === naive.bytesRead),
+          row(
+            'lines, matches',
+            `${whole.lines}, ${whole.matched}`,
+            '2000000, 1',
+            whole.lines === 2e6 && whole.matched === 1,
+          ),
+          row('bytes of the answer', newest.answerBytes, '< 16384', newest.answerBytes < 16_384),
+          row(
+            's for all of it, ours / naive',
+            `${(whole.ms / 1e3).toFixed(1)} / ${(naive.ms / 1e3).toFixed(1)}`,
+            '-',
+            true,
+          ),
+        ];
+      } finally {
+        await lab.close();
+      }
     },
   },
   image: {
