@@ -12,7 +12,7 @@ import { foreign } from '../core/schema.ts';
 import { holds } from '../core/scopes.ts';
 import { rfc3339 } from '../core/text.ts';
 import type { Undo, Undoable } from '../core/tool.ts';
-import type { Receipt, ReceiptLine as Row } from '../store/receipts.ts';
+import type { Receipt, ReceiptLine as Row, Undone } from '../store/receipts.ts';
 import type { Policy } from './ports.ts';
 
 type Parts = Pick<Policy, 'catalog' | 'off' | 'receipts' | 'redactor' | 'log'>;
@@ -58,6 +58,7 @@ export function receiptsFor(who: Principal, p: Parts, call = ''): Receipts {
       const way = wayBack(row, p);
       let claimed = false;
       const claim = () => {
+        if (claimed) return;
         if (!p.receipts.claimUndo(id, { principal: who.id, call })) throw already(mine(id));
         claimed = true;
       };
@@ -67,10 +68,10 @@ export function receiptsFor(who: Principal, p: Parts, call = ''): Receipts {
           // The claim is the last thing before the effect: an undo that stops earlier has taken nothing from anybody.
           commit() {
             ctx.commit();
-            if (!claimed) claim();
+            claim();
           },
         });
-        if (!claimed) claim(); // nothing was there to be put back: it is undone all the same
+        claim(); // nothing was there to be put back: it is undone all the same
         ended('done');
         const { revert: _, ...rest } = changed;
         return rest;
@@ -116,8 +117,9 @@ function wayBack(row: Receipt, p: Parts): Extract<Undo<unknown>, { kind: 'revert
   });
 }
 
+/** Of a receipt whose undo was taken by a call. */
 function already(row: Receipt): OpsError {
-  const { state, by, atMs } = row.undone ?? { state: 'done', by: 'another call', atMs: null };
+  const { state, by, atMs } = row.undone as Undone;
   const when = `at ${rfc3339(atMs)} by ${by}`;
   if (state === 'done')
     return new OpsError('conflict', `This was undone already, ${when}.`, {

@@ -261,7 +261,7 @@ export function openReceipts(
     claimUndo(id, { principal, call }) {
       return db.tx(
         (sql) => {
-          const row = sql.get('SELECT reverted, undo FROM receipts WHERE id = ? AND revert IS NOT NULL', id);
+          const row = sql.get('SELECT reverted, undo FROM receipts WHERE id = ?', id);
           if (!row || (row.reverted !== null && !abandoned(row))) return false;
           sql.run(
             'UPDATE receipts SET reverted = ?, undo = ? WHERE id = ?',

@@ -468,6 +468,34 @@ describe('undo', () => {
     expect([stage.state, r.receipts.get(id)?.undone?.state]).toEqual(['old', 'done']);
   });
 
+  test('is claimed once, however often its tool commits; a change that says nothing of the state before has none', async () => {
+    const twice = {
+      ...earlyTool,
+      name: 'fixture_twice',
+      change: {
+        preview: async () => ({ summary: 'Make it new.', digest: 'x' }),
+        apply: async (_: unknown, ctx: ChangeContext) => {
+          ctx.commit({ data: {} });
+          return { summary: 'Made.' };
+        },
+        undo: {
+          kind: 'revert',
+          preview: async () => ({ summary: 'Back.', digest: 'x' }),
+          revert: async (_: unknown, ctx: ChangeContext) => {
+            ctx.commit();
+            ctx.commit({ data: { never: 'kept' } });
+            return { summary: 'Back.' };
+          },
+        },
+      },
+    } as Tool;
+    const r = house({ catalog: { tools: [twice, undo], resources: [], prompts: [] } });
+    const id = await change(r, { to: 'x' }, 'fixture_twice');
+    expect(r.receipts.get(id)).toMatchObject({ state: 'done', before: null, after: null });
+    expect(codeOf(await back(r, id))).toBe('done');
+    expect(r.receipts.list({ limit: 9 })).toMatchObject([{ id, undone: { state: 'done' } }]);
+  });
+
   test('by a tool that is gone, off, or has no way back says so', async () => {
     const r = house();
     const id = await change(r);
