@@ -2,7 +2,7 @@
  * A client goes, in each way that it can, in the middle of a read, of a change before its first effect, and after it: on the product's own
  * processes, both eras, both transports. What each does is what is promised: a read stops, a change that has begun runs to its verdict.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   type Call,
   type Client,
@@ -17,6 +17,9 @@ import {
   until,
 } from './work_client.ts';
 import { wordOf } from './work_tools.ts';
+
+// Processes are started, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let at: Stage;
 let server: Server;

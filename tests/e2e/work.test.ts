@@ -1,5 +1,5 @@
 /** Long work from its first answer to its end, on the product's own processes: both eras, both transports, several processes, stops. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   type Client,
   COMBINATIONS,
@@ -22,6 +22,9 @@ import { wordOf } from './work_tools.ts';
 const all = process.env.DECKHAND_REAL === '1';
 const SOME = COMBINATIONS.filter(([era, over]) => all || (era === '2026-07-28') === (over === 'stdio'));
 if (!all) process.stderr.write('SKIPPED two of four combinations in tests/e2e/work: they need DECKHAND_REAL=1.\n');
+
+// Processes are started, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let at: Stage;
 let server: Server;

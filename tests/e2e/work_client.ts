@@ -57,7 +57,12 @@ export interface Stage extends Place {
 }
 
 export function stageAt(extra: Record<string, string> = {}): Stage {
-  const at = place({ DECKHAND_MODE: 'full', DECKHAND_HTTP_PORT: '0', ...extra });
+  const at = place({
+    DECKHAND_MODE: 'full',
+    DECKHAND_HTTP_PORT: '0',
+    DECKHAND_LIMITS_CHANGES_PER_HOUR: '100000',
+    ...extra,
+  });
   const stage = join(at.dir, 'stage');
   mkdirSync(stage);
   appendFileSync(join(stage, 'log'), '');
@@ -374,7 +379,7 @@ export async function overHttp(
 }
 
 /** Waits for a condition; a busy machine may take its time. Not `expect.poll`, which tests that run at once cannot share. */
-export async function until(met: () => boolean | Promise<boolean>, what: string, ms = 15_000): Promise<void> {
+export async function until(met: () => boolean | Promise<boolean>, what: string, ms = 50_000): Promise<void> {
   for (const end = performance.now() + ms; !(await met()); ) {
     if (performance.now() > end) throw new Error(`waited in vain for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));

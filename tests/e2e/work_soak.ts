@@ -32,7 +32,7 @@ const MOMENTS = ['at once', 'begun', 'effect', 'later', 'never'] as const;
 const WAYS = ['leave', 'cancel', 'close'] as const;
 
 export async function workSoak(o: { rounds: number; atOnce: number }): Promise<WorkSoak> {
-  const at = stageAt({ DECKHAND_LIMITS_CHANGES_PER_HOUR: '100000', DECKHAND_LIMITS_CONCURRENT_PER_PRINCIPAL: '100' });
+  const at = stageAt({ DECKHAND_LIMITS_CONCURRENT_PER_PRINCIPAL: '100' });
   const server = await serve(at);
   const descriptors = () => readdirSync(`/proc/${server.child.pid}/fd`).length;
   const exits: unknown[] = [];
