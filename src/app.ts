@@ -181,6 +181,7 @@ export async function createApp(o: {
       recent: sampler.recent,
       recentProcesses: sampler.recentProcesses,
       absent: parts.absent,
+      offers: (toolset) => tools.tools.some((t) => t.toolset === toolset && !off(t) && !parts.off(t)),
       redactor,
       // A person's one command cannot ask again: the process ends with its answer.
       ...(o.role === 'cli' ? { patienceMs: 2_400 } : {}),

@@ -4,7 +4,7 @@ import type { OpsError } from './errors.ts';
 import type { Blind, Host, ProcessList, Snapshot } from './host.ts';
 import type { Receipts } from './receipt.ts';
 import type { Redactor } from './redact.ts';
-import type { Scope } from './scopes.ts';
+import type { Scope, Toolset } from './scopes.ts';
 import type { View } from './tool.ts';
 
 /** `stdio` (launched by a client) and `cli` (a person at a terminal) are never the same principal. */
@@ -94,6 +94,8 @@ export interface ToolContext {
   waitMs: number;
   /** As the door takes secrets out: for a tool that must search or shorten text before the door sees it. Absent in tests: by shape only. */
   redactor?: Redactor;
+  /** Whether any tool of it is offered here: not switched off, and its part of the host is there. Absent in tests: none is. */
+  offers?(toolset: Toolset): boolean;
   /** What toolsets are left out on this host, and why. */
   absent(): readonly Blind[];
   /** Results kept for this principal. */

@@ -154,11 +154,7 @@ export function portsOf(ports: ContainerSummary['ports']): string[] {
   }
   // What is published is told; what an image merely declares only where nothing is.
   const rows = [...seen.values()].toSorted(
-    (a, b) =>
-      order(a.protocol, b.protocol) ||
-      order(a.ip, b.ip) ||
-      (a.host ?? 0) - (b.host ?? 0) ||
-      a.inner - b.inner,
+    (a, b) => order(a.protocol, b.protocol) || order(a.ip, b.ip) || (a.host ?? 0) - (b.host ?? 0) || a.inner - b.inner,
   );
   const runs: { first: (typeof rows)[number]; last: (typeof rows)[number] }[] = [];
   for (const row of rows) {

@@ -1,4 +1,5 @@
 /** What findings are made from, and what a rule and a finding are. Types and the few words that all rules share. */
+import type { ContainerSummary } from '../core/docker.ts';
 import type { Filesystem, Health, Identity, ProcessList, Reading, Snapshot } from '../core/host.ts';
 import type { ProcessWindow } from './processes.ts';
 import type { Rates } from './rates.ts';
@@ -17,6 +18,8 @@ export interface Facts {
   processes: Reading<ProcessList>;
   use: ProcessWindow;
   health: Reading<Health>;
+  /** Absent where there is no engine to ask. */
+  containers?: Reading<ContainerSummary[]>;
 }
 
 export interface Finding {

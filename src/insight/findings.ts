@@ -4,13 +4,14 @@
  */
 
 import { type Facts, type Finding, type Rule, SEVERITIES } from './facts.ts';
+import { CONTAINERS } from './rules_containers.ts';
 import { CPU } from './rules_cpu.ts';
 import { MEMORY } from './rules_memory.ts';
 import { NETWORK } from './rules_network.ts';
 import { STORAGE } from './rules_storage.ts';
 import { SYSTEM } from './rules_system.ts';
 
-export const RULES: readonly Rule[] = [...STORAGE, ...MEMORY, ...CPU, ...NETWORK, ...SYSTEM];
+export const RULES: readonly Rule[] = [...STORAGE, ...MEMORY, ...CPU, ...NETWORK, ...CONTAINERS, ...SYSTEM];
 
 const rank = (f: { severity: Finding['severity'] }) => SEVERITIES.indexOf(f.severity);
 

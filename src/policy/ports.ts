@@ -47,7 +47,7 @@ export interface Policy {
   /** Why a tool is off on this host or by config, null when it is on. */
   off(tool: Tool): { why: string; hint: string } | null;
   mode: Mode;
-  context: Pick<ToolContext, 'host' | 'recent' | 'recentProcesses' | 'absent' | 'patienceMs' | 'redactor'>;
+  context: Pick<ToolContext, 'host' | 'recent' | 'recentProcesses' | 'absent' | 'offers' | 'patienceMs' | 'redactor'>;
   clock: Clock;
   rate: Rate;
   slots: Slots;

@@ -30,6 +30,7 @@ import {
   whole,
   whose,
 } from './figures.ts';
+import { knownContainers } from './overview_containers.ts';
 import {
   healthGaps,
   hottestOf,
@@ -153,9 +154,11 @@ export const systemOverview = defineRead({
     const { system } = ctx.host;
     // First the window, then what may start commands: gathered at once, they would be the busiest thing measured.
     const moments = await observe(ctx, { processes: {} });
-    const [filesystems, health] = await Promise.all([
+    const patienceMs = ctx.patienceMs ?? PATIENCE_MS;
+    const [filesystems, health, containers] = await Promise.all([
       within(SLOW_MS, system.filesystems({ signal: ctx.signal }), ctx),
-      within(SLOW_MS, system.health({ signal: ctx.signal, waitMs: ctx.patienceMs ?? PATIENCE_MS }), ctx),
+      within(SLOW_MS, system.health({ signal: ctx.signal, waitMs: patienceMs }), ctx),
+      knownContainers(ctx, patienceMs),
     ]);
     const identity = system.identity();
     const { before, after } = moments;
@@ -166,7 +169,17 @@ export const systemOverview = defineRead({
       processes.value ?? { atMs: 0, processes: [], hidden: null, notRead: 0 },
     );
     const nowMs = ctx.now();
-    const findings = findingsOf({ nowMs, identity, snapshot: after, rates, filesystems, processes, use, health });
+    const findings = findingsOf({
+      nowMs,
+      identity,
+      snapshot: after,
+      rates,
+      filesystems,
+      processes,
+      use,
+      health,
+      ...(containers ? { containers } : {}),
+    });
 
     const gap = gaps();
     const { cpus, virtualisation: v } = identity;
@@ -182,6 +195,7 @@ export const systemOverview = defineRead({
     const shown = pickFilesystems(gap.of('filesystems', filesystems) ?? []);
     sizeGaps(gap, shown);
     healthGaps(gap, health);
+    if (containers) gap.of('containers', containers);
     if (list && !moments.lists?.before) gap.of('topCpu', { value: null, why: 'one process list only: CPU needs two' });
     if (cpu && cpu.usedPercent === null)
       gap.of('cpu.usedPercent', { value: null, why: 'the counter ran backwards in the window; ask again' });

@@ -49,6 +49,7 @@ export function silent(): Facts {
     processes: no,
     use: processUses(null, { atMs: 0, processes: [], hidden: null, notRead: 0 }),
     health: no,
+    containers: no,
   };
 }
 

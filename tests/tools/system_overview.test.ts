@@ -1,8 +1,19 @@
 import { encode } from 'gpt-tokenizer';
 import { describe, expect, it } from 'vitest';
+import type { ToolContext } from '../../src/core/call.ts';
 import type { Health, Identity, Snapshot } from '../../src/core/host.ts';
 import { type OverviewAnswer, systemOverview } from '../../src/tools/system_overview.ts';
-import { fakeFilesystems, fakeHealth, fakeHost, fakeIdentity, fakeProcesses, fakeSnapshot } from '../fakes/host.ts';
+import { type FakeDocker, fakeDocker } from '../fakes/docker.ts';
+import { everyState } from '../fakes/docker_parts.ts';
+import {
+  FAKE_WALL_MS,
+  fakeFilesystems,
+  fakeHealth,
+  fakeHost,
+  fakeIdentity,
+  fakeProcesses,
+  fakeSnapshot,
+} from '../fakes/host.ts';
 import { GiB, silent } from '../insight/facts.ts';
 import { ask, context, numbers } from './context.ts';
 
@@ -253,5 +264,56 @@ describe('system_overview', () => {
     const { data } = await overview(context({ processes: async () => list }));
     expect(data.processes.total).toBe(5_000);
     expect(data.topMemory).toHaveLength(5);
+  });
+});
+
+describe('containers in the overview', () => {
+  const overview = (docker: FakeDocker, also: Partial<ToolContext> = {}) =>
+    ask<OverviewAnswer>(
+      systemOverview,
+      {},
+      context({}, { host: { ...fakeHost(), docker }, offers: () => true, ...also }),
+    );
+
+  it('are judged from one list, kept for half a minute', async () => {
+    const docker = fakeDocker({ containers: everyState() });
+    const { data, text } = await overview(docker);
+    expect(data.findings.map((f) => [f.id, f.evidence, f.next])).toEqual(
+      expect.arrayContaining([
+        ['containers_restarting', 'mailer', 'container_inspect {"container":"mailer"}'],
+        ['containers_unhealthy', 'shop-db-1', 'container_inspect {"container":"shop-db-1"}'],
+        ['containers_dead', 'dead', 'container_list {"state":"dead"}'],
+      ]),
+    );
+    expect(text).toContain('containers_unhealthy: shop-db-1');
+    await overview(docker);
+    expect(docker.asked).toEqual(['list']);
+    await overview(docker, { now: () => FAKE_WALL_MS + 32_000 });
+    expect(docker.asked).toEqual(['list', 'list']);
+  });
+
+  it('are not waited for: a hung engine is a gap with its reason, and is asked once', async () => {
+    const docker = fakeDocker();
+    let asked = 0;
+    docker.containers.list = () => {
+      asked++;
+      return new Promise(() => {});
+    };
+    const began = performance.now();
+    const { data } = await overview(docker);
+    await overview(docker);
+    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(asked).toBe(1);
+    expect(data.unknown).toContainEqual({
+      what: 'containers',
+      why: 'not known after 250 ms; ask again in some seconds',
+    });
+  });
+
+  it('are left alone where their tools are not offered', async () => {
+    const docker = fakeDocker({ containers: everyState() });
+    const { data } = await overview(docker, { offers: () => false });
+    expect(docker.asked).toEqual([]);
+    expect([...data.findings.map((f) => f.id), ...data.unknown.map((u) => u.what)].join()).not.toContain('container');
   });
 });
