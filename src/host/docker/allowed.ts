@@ -12,7 +12,8 @@ const MiB = 1024 * KiB;
 
 export interface Allowed {
   query: readonly string[];
-  body: boolean;
+  /** Whether it has a body; or the only parts that one may have. */
+  body: boolean | readonly string[];
   /** Longest wait for the head of the answer, while the engine answers a ping. */
   waitMs: number;
   /** Longest answer; of streams, what the reader allows. */
@@ -62,10 +63,10 @@ export const ALLOWED: Readonly<Record<string, Allowed>> = {
   'POST /containers/{container}/kill': change(['signal']),
   'POST /containers/{container}/rename': change(['name']),
   // Only its restart policy (changes.ts).
-  'POST /containers/{container}/update': change([], { body: true }),
+  'POST /containers/{container}/update': change([], { body: ['RestartPolicy'] }),
   'DELETE /containers/{container}': change(['force', 'v'], { waitMs: 60_000 }),
   'POST /containers/create': change(['name'], { body: true, waitMs: 60_000 }),
-  'POST /networks/{object}/connect': change([], { body: true }),
+  'POST /networks/{object}/connect': change([], { body: ['Container', 'EndpointConfig'] }),
   'POST /images/create': change(['fromImage', 'tag'], { stream: true, waitMs: 120_000, idleMs: 300_000 }),
   'POST /images/prune': change(['filters'], { waitMs: 120_000, maxBytes: 16 * MiB }),
   'DELETE /images/{image}': change(['force', 'noprune'], { waitMs: 60_000 }),
@@ -87,7 +88,12 @@ const patterns = Object.entries(ALLOWED).map(([line, allowed]) => {
  * What the table says of this request. `path` is without the version and without the query, and not decoded: what needs an
  * escape is in no name's grammar, so an escape is a refusal.
  */
-export function allowedRequest(method: string, path: string, query: readonly string[]): Allowed {
+export function allowedRequest(
+  method: string,
+  path: string,
+  query: readonly string[],
+  body: readonly string[] = [],
+): Allowed {
   for (const p of patterns) {
     if (p.method !== method) continue;
     const whole = p.before.length + p.after.length;
@@ -98,8 +104,9 @@ export function allowedRequest(method: string, path: string, query: readonly str
         p.fits(path.slice(p.before.length, path.length - p.after.length))
       : path === p.before;
     if (!fits) continue;
-    const beyond = query.find((name) => !p.allowed.query.includes(name));
-    if (beyond === undefined) return p.allowed;
+    const { query: known, body: parts } = p.allowed;
+    const within = typeof parts === 'boolean' || body.every((name) => parts.includes(name));
+    if (within && query.every((name) => known.includes(name))) return p.allowed;
   }
   throw new OpsError('internal', 'A request to the engine that is not in the list of those allowed was not sent.', {
     hint: 'This is a fault of the server: no request of a caller should have come this far.',

@@ -231,8 +231,10 @@ function askedOf(dialled: Dialled): Asked {
   if (dialled.path.endsWith('?'))
     for (const [name, value] of Object.entries(_query ?? (_body === undefined ? rest : {})))
       if (value !== undefined) query.set(name, typeof value === 'object' ? JSON.stringify(value) : String(value));
-  const allowed = allowedRequest(dialled.method, smuggled ? dialled.path : path, [...query.keys()]);
-  const body = allowed.body ? JSON.stringify(_body ?? rest) : null;
+  const said = _body ?? rest;
+  const parts = typeof said === 'object' && said !== null ? Object.keys(said) : [];
+  const allowed = allowedRequest(dialled.method, smuggled ? dialled.path : path, [...query.keys()], parts);
+  const body = allowed.body === false ? null : JSON.stringify(said);
   return { method: dialled.method, path, query: query.toString(), body, allowed };
 }
 
