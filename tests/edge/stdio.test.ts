@@ -16,6 +16,8 @@ import { stage } from './fixture-tools.ts';
 
 const SCRIPT = fileURLToPath(new URL('fixture-stdio-server.ts', import.meta.url));
 
+/** A busy machine takes its time to start a process. */
+const SOON = { timeout: 15_000 };
 let open: (() => unknown)[] = [];
 beforeEach(() => Object.assign(stage, { aborted: 0, started: () => {}, finish: Promise.resolve() }));
 afterEach(async () => {
@@ -91,7 +93,7 @@ describe('a process', () => {
   test('prints nothing but the protocol, whatever else prints', async () => {
     const p = run();
     p.say(slowCall);
-    await expect.poll(() => p.out().length).toBe(1);
+    await expect.poll(() => p.out().length, SOON).toBe(1);
     expect(p.out()[0]).toMatchObject({ id: 1, result: { structuredContent: { steps: 3 } } });
     expect(p.err()).toContain('a stray print');
   });
@@ -109,9 +111,9 @@ describe('a process', () => {
   test('answers what is in flight on SIGTERM, then exits', async () => {
     const p = run(600);
     p.say(slowCall);
-    await expect.poll(p.err).toContain('"started"');
+    await expect.poll(p.err, SOON).toContain('"started"');
     p.child.kill('SIGTERM');
-    await expect.poll(() => p.out().length).toBe(1);
+    await expect.poll(() => p.out().length, SOON).toBe(1);
     expect(p.out()[0]).toMatchObject({ result: { structuredContent: { steps: 3 } } });
     expect(await p.exit).toBe(0);
   });
