@@ -115,7 +115,11 @@ export const dockerSystem = defineRead({
     if (info?.compose.why !== undefined) gap.list.push({ what: 'compose', why: info.compose.why });
     if (info && info.cgroupVersion === null) gap.list.push({ what: 'cgroup version', why: 'the engine does not say' });
     const unsized = usage?.volumes.filter((v) => v.sizeBytes === null).length ?? 0;
-    if (unsized > 0) gap.list.push({ what: `size of ${unsized} volumes`, why: 'the engine did not count it' });
+    if (unsized > 0)
+      gap.list.push({
+        what: `size of ${unsized} ${unsized === 1 ? 'volume' : 'volumes'}`,
+        why: 'the engine did not count it',
+      });
     const room = (bytes: number, reclaimableBytes: number) => ({ bytes, reclaimableBytes });
 
     return {
