@@ -74,8 +74,7 @@ export function offsetAt(ms: number, zone: Zone): number {
     formats.clear();
     formats.set(zone.name, format);
   }
-  const said = format?.formatToParts(ms).find((p) => p.type === 'timeZoneName')?.value ?? '';
-  const m = /^GMT(?:([+-])(\d{2}):(\d{2}))?/.exec(said);
+  const m = / GMT(?:([+-])(\d{2}):(\d{2}))?$/.exec(format?.format(ms) ?? '');
   if (!m) return zone.offsetMinutes;
   return m[1] === undefined ? 0 : (m[1] === '-' ? -1 : 1) * (Number(m[2]) * 60 + Number(m[3]));
 }

@@ -20,8 +20,8 @@ export function literal(part: string, clean: Clean): (text: string) => boolean {
   return (text) => found.test(text) && found.test(without(clean(text)));
 }
 
-/** Steps of the compiled expression: each character of a log may cost as many. */
-const MOST_STEPS = 500;
+/** Steps of the compiled expression: each character of a log may cost as many, and nothing else runs meanwhile. */
+const MOST_STEPS = 150;
 
 export async function expression(pattern: string, clean: Clean): Promise<(text: string) => boolean> {
   const { RE2JS } = await import('re2js');

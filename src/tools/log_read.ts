@@ -66,7 +66,8 @@ const FIRST_TAIL_SINCE = 4_000;
 const FASTER = 10;
 /** Another round costs the last one again: it must bring much more. */
 const WORTH = 1.5;
-const LOOK_EVERY = 256;
+/** Characters between two looks at the clock: a few thousand are a millisecond's work, unless an expression is dear. */
+const LOOK_EVERY = 16 * 1024;
 
 export interface ReadContext {
   signal: AbortSignal;
@@ -126,7 +127,7 @@ async function round(
   ctx: ReadContext,
 ): Promise<Looked> {
   const grouper = createGrouper({ group: plan.group }, (entry) => selector.push(entry));
-  let [lines, chars, cutLines, split] = [0, 0, 0, false];
+  let [lines, chars, looked, cutLines, split] = [0, 0, 0, 0, false];
   let fromMs: number | null = null;
   let toMs: number | null = null;
   let end: LogEnd | null = null;
@@ -158,10 +159,11 @@ async function round(
       toMs = line.atMs;
       grouper.push(shown(line));
       if (plan.forward && selector.full()) break;
-      if (lines % LOOK_EVERY === 0 && ctx.now() >= plan.deadlineMs) {
-        why = TIME_UP;
-        break;
-      }
+      if (chars - looked < LOOK_EVERY) continue;
+      looked = chars;
+      if (ctx.now() < plan.deadlineMs) continue;
+      why = TIME_UP;
+      break;
     }
   } catch (thrown) {
     // Our own time-out is a bound like the others; the caller's leaving, or a broken engine, is not.

@@ -39,8 +39,7 @@ function head(o: LogAnswer, rows: Row[], day: string | undefined, local: (at: st
     .map(([level, n]) => `${level} ${n}`)
     .reverse();
   const one = o.sources.length === 1 ? `${o.sources[0]?.source}: ` : '';
-  const context = rows.filter((r) => r.context).length;
-  const shown = rows.length - context;
+  const shown = rows.reduce((n, r) => n + (r.context ? 0 : (r.repeats ?? 1)), 0);
   const which = o.matched > shown ? `${o.order} ${shown} of ${o.matched}` : `${shown}`;
   const of = o.matched < o.entries ? ` of ${o.entries} entries looked at` : ` ${o.entries === 1 ? 'entry' : 'entries'}`;
   const read = o.sources.length === 1 ? `, ${bytes(o.sources[0]?.bytesRead ?? 0)} read` : '';
@@ -57,8 +56,7 @@ function steps(s: NonNullable<LogAnswer['perStep']>, local: (at: string) => stri
   return `per ${step} from ${from}${s.errors.some(Boolean) ? ' (errors)' : ''}: ${each}`;
 }
 
-const looked = (s: LogAnswer['sources'][number]): string =>
-  s.why !== null && s.lines === 0 ? s.why : `${s.lines} lines, ${bytes(s.bytesRead)} read`;
+const looked = (s: LogAnswer['sources'][number]): string => s.failed ?? `${s.lines} lines, ${bytes(s.bytesRead)} read`;
 
 function unread(s: LogAnswer['sources'][number], local: (at: string) => string): string | null {
   if (s.missing === null || s.why === null) return null;

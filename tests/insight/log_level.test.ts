@@ -71,6 +71,21 @@ const LINES: [text: string, level: string | null][] = [
   ['[main] ERROR org.x - boom', 'error'],
   ['10:00:01.123 [main] DEBUG a.b - x', 'debug'],
   ['WARN  [main] x', 'warn'],
+  ['<200>not a priority', null],
+  ['A, [2024-01-02T03:04:05.1 #1]   ANY -- : x', null],
+  ['{"severity":"boring"}', null],
+  ['{"level":20}', 'debug'],
+  ['{"level":10}', 'trace'],
+  ['{"level":60}', 'fatal'],
+  ['{"level":40}', 'warn'],
+  ['{"PRIORITY":"6"}', 'info'],
+  ['level=strange but ERROR', 'error'],
+  ['the event was (a) and (i) and [x] of <b>', null],
+  ['/var/log/ERROR.log rotated', null],
+  ['ERROR-free run', null],
+  ['key ERROR=3', null],
+  ['127.0.0.1 - - [x] "GET /a" broken', null],
+  ['warning ahead', null],
 ];
 
 test.each(LINES)('%s', (text, level) => {

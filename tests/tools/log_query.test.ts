@@ -160,7 +160,7 @@ describe('several sources', () => {
       fakeEngine({ status: fakeStatus({ name: 'nas', trouble: { why: 'Nobody listens.', hint: 'Start it.' } }) }),
     );
     const { data, text } = await query(d, { source: ['container:web', 'container:nas/db'] });
-    expect(data.sources[1]).toMatchObject({ lines: 0, why: 'Nobody listens.' });
+    expect(data.sources[1]).toMatchObject({ lines: 0, failed: 'Nobody listens.' });
     expect(text).toContain('container:nas/db: Nobody listens.');
     expect(await failed(query(d, { source: ['container:nas/db'] }))).toMatchObject({ code: 'unavailable' });
     expect(await failed(query(d, { source: ['container:web', 'container:wbe'] }))).toMatchObject({ code: 'not_found' });
@@ -249,9 +249,9 @@ describe('bounds', () => {
     let now = FAKE_NOW_MS;
     d.containers.logs = async function* (_ref, w) {
       yield line('a', 1);
-      for (let i = 0; i < 600; i++) yield line(`b ${i}`, 2);
+      for (let i = 0; i < 3_000; i++) yield line(`b ${i}`, 2);
       now += 60_000;
-      for (let i = 0; i < 600; i++) yield line(`c ${i}`, 3);
+      for (let i = 0; i < 9_000; i++) yield line(`c ${i}`, 3);
       w.signal?.throwIfAborted();
       return { bytesRead: 1, lines: 1, stopped: false };
     } as ContainerHost['logs'];
