@@ -4,4 +4,6 @@ import { dockerMissing } from './docker/missing.ts';
 
 export const hostParts = (o: { docker: DockerSettings }) => [
   { toolset: 'docker' as const, what: 'containers (toolset docker)', missing: () => dockerMissing(o.docker) },
+  // Logs are those of containers, as long as no other source is read.
+  { toolset: 'logs' as const, what: 'logs (toolset logs)', missing: () => dockerMissing(o.docker) },
 ];
