@@ -36,8 +36,11 @@ export interface Event {
 
 export type ExitKind = 'ok' | 'oom' | 'stopped' | 'not_started' | 'signal' | 'error';
 
+const NOT_STARTED = 'The engine could not start it; its own words say why.';
+
 export interface Exit {
-  code: number;
+  /** Null: it never ran. */
+  code: number | null;
   signal: string | null;
   kind: ExitKind;
   /** For a table: `OOM-killed (137)`. */
@@ -57,12 +60,10 @@ export function exitOf(
   c: ContainerRun & { state: ContainerState },
   events: readonly Event[] | null = null,
 ): Exit | null {
+  if (c.state === 'created')
+    return c.error === '' ? null : made(c.exitCode, 'not_started', 'cannot start', NOT_STARTED);
   const code = c.exitCode;
   if (code === null || c.state === 'running' || c.state === 'paused') return null;
-  if (c.state === 'created')
-    return c.error === ''
-      ? null
-      : made(code, 'not_started', `cannot start (${code})`, 'The engine could not start it; its own words say why.');
   if (c.startedAtMs === null && c.finishedAtMs === null) return null;
   const near = (events ?? []).filter((e) => c.finishedAtMs === null || Math.abs(e.atMs - c.finishedAtMs) <= AROUND_MS);
   // Engines keep the last few hundred events only: where the end itself is not among them, they say nothing of it.
@@ -100,8 +101,7 @@ function ended(c: ContainerRun, code: number, events: readonly Event[] | null): 
       'command not found (127)',
       'Its command, or the interpreter that its script names, is not in the image.',
     );
-  if (code === 128 && c.error !== '')
-    return made(code, 'not_started', 'cannot start (128)', 'The engine could not start it; its own words say why.');
+  if (code === 128 && c.error !== '') return made(code, 'not_started', 'cannot start (128)', NOT_STARTED);
   const signal = signalOf(code);
   if (signal) return bySignal(code, signal, events);
   return made(
@@ -158,9 +158,9 @@ function bySignal(code: number, signal: string, events: readonly Event[] | null)
 const stoppedOr = (stopped: boolean, other: string) =>
   stopped ? 'It was stopped on request, and ended as asked.' : other;
 
-const made = (code: number, kind: ExitKind, short: string, reason: string): Exit => ({
+const made = (code: number | null, kind: ExitKind, short: string, reason: string): Exit => ({
   code,
-  signal: signalOf(code),
+  signal: code === null ? null : signalOf(code),
   kind,
   short,
   reason,

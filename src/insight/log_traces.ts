@@ -25,6 +25,7 @@ export type Mode =
 const KEY_BEGIN = /-----BEGIN (?:[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?|OpenVPN Static key V1)-----/;
 const KEY_END = /-----END [A-Z0-9 ]{0,40}(?:PRIVATE KEY(?: BLOCK)?|Static key V1)-----/;
 const KEY_LINE = /^\s*(?:[A-Za-z0-9+/=\\]{1,200}|(?:Proc-Type|DEK-Info|Version|Comment|Hash): .{0,200})?\s*$/;
+const LONGEST_KEY_LINE = 300;
 const BASE64 = /^[A-Za-z0-9+/]{40,}={0,2}$/;
 const BASE64_REST = /^[A-Za-z0-9+/]{1,200}={0,2}$/;
 
@@ -42,7 +43,7 @@ const DOTNET_MORE = /^--- End of /;
 const NODE_PLACE = /^(?:\/|node:|file:\/\/|[A-Za-z]:\\)[^\s]{1,400}:\d+$/;
 const NODE_MORE = /^(?:Require stack:|- \/|Node\.js v\d|Thrown at:|\(Use `node )/;
 const GO_MORE =
-  /^(?:goroutine \d+ |created by |exit status \d|\[signal |panic: |runtime |runtime\.|[\w./*()·\-[\]{}$~]+\(.*\)$|r[a-z0-9]{1,3} {2,}0x|[a-z]{2} {2,}0x|fatal error: |\[recovered\]|\.\.\.additional frames)/;
+  /^(?:goroutine \d+ |created by |exit status \d|\[signal |panic: |runtime |runtime\.|r[a-z0-9]{1,3} {2,}0x|[a-z]{2} {2,}0x|fatal error: |\[recovered\]|\.\.\.additional frames)/;
 const PHP_MORE = /^(?:Stack trace:|#\d+ |thrown in |PHP Stack trace:|PHP +\d+\. )/;
 const RUST_MORE = /^(?:note: |stack backtrace:|thread )/;
 const CLOSER = /^[\]})]{1,3}[,;]?$/;
@@ -120,7 +121,7 @@ export function follows(mode: Mode, text: string, stamped = isStamped(text)): Mo
     case 'java':
       return PYTHON_AGAIN.test(text) || TRACEBACK.test(text) ? 'python' : NODE_MORE.test(text) ? mode : null;
     case 'go':
-      return GO_MORE.test(text) ? mode : null;
+      return GO_MORE.test(text) || isGoCall(text) ? mode : null;
     case 'node':
       return EXCEPTION.test(text) ? 'node-end' : NODE_MORE.test(text) || text.startsWith('Uncaught') ? mode : null;
     case 'node-end':
@@ -135,12 +136,20 @@ export function follows(mode: Mode, text: string, stamped = isStamped(text)): Mo
   return null;
 }
 
+/** `main.(*Server).handle(0xc000, {0x4, 0x5})`. Not by one pattern: on many brackets that takes the square of their number. */
+function isGoCall(text: string): boolean {
+  const open = text.indexOf('(');
+  return open > 0 && text.endsWith(')') && !text.slice(0, open).includes(' ');
+}
+
 function indented(mode: Mode): Mode {
   return mode === 'rust-message' ? 'rust' : mode;
 }
 
 function inKey(mode: Mode, text: string): Mode | null {
   if (KEY_END.test(text)) return 'plain';
+  // Longer ones are no lines of a key, and blanks without end would cost their square.
+  if (text.length > LONGEST_KEY_LINE) return null;
   if (mode === 'key') return KEY_LINE.test(text) ? 'key' : null;
   return BASE64_REST.test(text) ? 'base64' : null;
 }

@@ -198,7 +198,7 @@ function broken(thrown: unknown, lines: number): unknown {
 function shown(line: LogLine): RawLine {
   let { text } = line;
   if (line.cut) text = wholeWords(text);
-  text = strip(text.includes('\r') ? text.replace(/\r+$/, '').replace(/\r+/g, ' ') : text);
+  text = strip(text.includes('\r') ? text.replace(/\r+/g, ' ') : text);
   if (text.includes('\n')) text = text.replace(/\n+/g, ' ');
   return { stream: line.stream, atMs: line.atMs, nanos: line.nanos, text: text.trimEnd(), cut: line.cut };
 }
@@ -208,7 +208,9 @@ const LONGEST_WORD = 2_048;
 function wholeWords(text: string): string {
   const key = text.lastIndexOf('-----BEGIN');
   const whole = key >= 0 && text.indexOf('-----END', key) < 0 ? text.slice(0, key) : text;
-  const from = Math.max(0, whole.length - LONGEST_WORD);
-  const blank = whole.slice(from).search(/[\s,;"'&|<>()[\]{}][^\s,;"'&|<>()[\]{}]*$/);
-  return whole.slice(0, blank >= 0 ? from + blank + 1 : from);
+  const least = Math.max(0, whole.length - LONGEST_WORD);
+  for (let at = whole.length - 1; at >= least; at--)
+    if (BETWEEN.includes(whole.charAt(at))) return whole.slice(0, at + 1);
+  return whole.slice(0, least);
 }
+const BETWEEN = ' \t\n\r,;"\'&|<>()[]{}';

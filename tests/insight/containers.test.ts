@@ -82,7 +82,7 @@ describe('why it ended', () => {
       run({ state: 'created', exitCode: 128, error: 'port is taken', startedAtMs: null, finishedAtMs: null }),
       null,
       'not_started',
-      'cannot start (128)',
+      'cannot start',
     ],
   ])('%s', (_, c, events, kind, short) => {
     expect(exitOf(c, events)).toMatchObject({ kind, short, code: c.exitCode });

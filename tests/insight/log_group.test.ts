@@ -119,3 +119,41 @@ test('nothing is lost, invented or reordered, whatever comes', () => {
     { numRuns: 300 },
   );
 });
+
+test('no line costs more than its length, whatever it follows', () => {
+  const begin = Object.values(TRACES).map((t) => t[0] as string);
+  const parts = [
+    '(',
+    ' ',
+    '\t',
+    ')',
+    'a.',
+    'a:',
+    '[',
+    'A',
+    '0',
+    '-----BEGIN ',
+    ':  ',
+    '{"',
+    '/',
+    'Error',
+    'at ',
+    '=',
+    '2024-01-01 ',
+    '\\\\',
+    '_',
+  ];
+  for (const first of begin)
+    for (const part of parts) {
+      const text = `${part.repeat(Math.ceil(16_384 / part.length))}!`;
+      const once = () => {
+        const from = performance.now();
+        grouped([line(first), line(text), line(text.slice(0, -1)), line(`x${text}`)]);
+        return performance.now() - from;
+      };
+      // A busy machine is slow once; a square is slow each time.
+      let ms = once();
+      for (let again = 0; ms > 60 && again < 3; again++) ms = once();
+      expect(ms, `${JSON.stringify(part)} behind ${first}`).toBeLessThan(60);
+    }
+});

@@ -391,6 +391,18 @@ describe('what others wrote, through the door', () => {
     expect(swarm.data.entries).toBeGreaterThan(300_000);
   }, 60_000);
 
+  test('carriage returns, blanks and brackets without end cost no more than other text', async () => {
+    const parts = ['\r', ' ', '(', '"', '{"', '\u001b[', '-----BEGIN PRIVATE KEY-----', '⟦', 'password=', '\u202e'];
+    const web = parts.flatMap((p, i) => [
+      line(`${p.repeat(16_000 / p.length)}x`, i),
+      line(`ERROR ${p.repeat(300)}`, i),
+    ]);
+    const from = performance.now();
+    const answer = await through(web, { grep: 'x' });
+    expect(performance.now() - from).toBeLessThan(3_000);
+    expect(bytes(answer)).toBeLessThanOrEqual(16 * 1024);
+  });
+
   test('a secret that the cut of a long line would split goes whole', async () => {
     const secret = `ghp_${'a'.repeat(36)}`;
     // The reader cuts at 16 KiB, in the middle of the token.
