@@ -88,6 +88,8 @@ export interface LabEngine {
   /** The engine dies with all that it runs, and comes back with its data. */
   kill(): Promise<void>;
   start(): Promise<void>;
+  /** To the daemon alone: stopped, it hangs. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void;
   left(): string[];
   close(): Promise<void>;
 }
@@ -213,6 +215,7 @@ export async function startLab(kind: Kind): Promise<LabEngine> {
       for (let i = 0; i < 50 && processesOf(dir).length > 0; i++) await after(100);
       rmSync(socket, { force: true });
     },
+    signal: (signal) => void process.kill(Number(first()), signal),
     async start() {
       const file = openSync(log, 'a');
       outer = spawn('unshare', ['-m', '-n', '-p', '--fork', '--kill-child', 'bash', join(dir, 'start.sh')], {

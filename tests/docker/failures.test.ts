@@ -386,3 +386,38 @@ test.each([
   expect(hint.length).toBeGreaterThan(20);
   expect(why + hint).not.toContain('hunter22');
 });
+
+test('half a container does not stay: what was made is removed when the rest fails, or is not as asked for', async () => {
+  const old = {
+    Id: 'a'.repeat(64),
+    Name: '/web',
+    Image: `sha256:${'1'.repeat(64)}`,
+    Config: { Image: 'app:1', Env: ['A=1'] },
+    HostConfig: { NetworkMode: 'front' },
+    NetworkSettings: { Networks: { front: {}, back: {} } },
+  };
+  let connects = 404;
+  await using engine = await scripted(
+    engineThat((req, res) => {
+      const path = req.url?.split('?')[0] ?? '';
+      if (path.endsWith('/create')) return json(res, { Id: 'b'.repeat(64) }, 201);
+      if (path.endsWith('/connect')) return json(res, { message: 'no such network' }, connects);
+      if (req.method === 'DELETE') return void res.writeHead(204).end();
+      if (path.includes('/images/')) return json(res, { message: 'gone' }, 404);
+      if (path.includes('/containers/b'))
+        return json(res, { ...old, Id: 'b'.repeat(64), HostConfig: { NetworkMode: 'front', Privileged: true } });
+      json(res, old);
+    }),
+  );
+  const { docker } = adapterTo(engine.socket);
+  const removed = () => engine.asked.filter((a) => a.startsWith(`DELETE /v1.45/containers/${'b'.repeat(64)}`)).length;
+  const make = () => failed(docker.changes.recreate(old, { image: 'app:2', name: 'web' }));
+  expect((await make()).code).toBe('not_found');
+  expect(removed()).toBe(1);
+  connects = 200;
+  const error = await make();
+  expect(error.code).toBe('conflict');
+  expect(error.message).toContain('HostConfig.Privileged');
+  expect(removed()).toBe(2);
+  docker.close();
+});

@@ -7,7 +7,7 @@ import { OpsError } from '../../core/errors.ts';
 import { type Choose, containerRef, withNearNames } from './containers.ts';
 import { imageRef } from './images.ts';
 import { canonical, differences, makingOf } from './recreate.ts';
-import { record, type Said, text } from './said.ts';
+import { record, records, type Said, text } from './said.ts';
 
 const SIGNAL = /^(?:SIG)?[A-Z][A-Z0-9+-]{1,12}$/;
 const RESTART = new Set(['no', 'always', 'unless-stopped', 'on-failure']);
@@ -71,8 +71,7 @@ export function changeAdapter(choose: Choose): DockerChangeHost {
       const id = containerRef(text(given.Id));
       // What is asked for is what the engine says of the old one, not what a caller may have put in.
       const now = await raw(id, o);
-      const parts = (said: Said) => canonical([said.Config, said.HostConfig, said.Mounts]);
-      if (parts(now) !== parts(given))
+      if (kept(now) !== kept(given))
         throw new OpsError('conflict', 'The container is not what it was when this change was prepared.', {
           hint: 'Look at it again, and ask for the change anew.',
         });
@@ -127,6 +126,18 @@ export function changeAdapter(choose: Choose): DockerChangeHost {
       }
     },
   };
+}
+
+/** What of a container must not have changed since it was looked at: all that is made anew, but no address that comes and goes. */
+function kept(said: Said): string {
+  const mounts = records(said.Mounts).toSorted((a, b) => (text(a.Destination) < text(b.Destination) ? -1 : 1));
+  const networks = Object.entries(record(record(said.NetworkSettings).Networks))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => {
+      const { IPAMConfig, Aliases, Links, DriverOpts } = record(value);
+      return [name, { IPAMConfig, Aliases, Links, DriverOpts }];
+    });
+  return canonical([said.Config, said.HostConfig, mounts, networks]);
 }
 
 /** As they were while it ran: a container that is stopped has lost its addresses. */

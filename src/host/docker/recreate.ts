@@ -26,14 +26,17 @@ const FROM_IMAGE = [
 /** The same, but each entry on its own. */
 const MERGED = ['Labels', 'ExposedPorts', 'Volumes'] as const;
 
-/** As text that is the same for the same value, whatever the order of keys; null, empty and missing are one. */
+const FIELD = /^[A-Z][A-Za-z0-9]*$/;
+
+/** As text that is the same for the same value, whatever the order of keys; a field that is null, empty, 0, false or missing is one. */
 export function canonical(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'null' : `[${value.map(canonical).join(',')}]`;
   if (typeof value !== 'object' || value === null)
     return value === '' || value === undefined || value === 0 || value === false ? 'null' : JSON.stringify(value);
   const parts = Object.entries(value)
     .map(([key, v]) => [key, canonical(v)] as const)
-    .filter(([, v]) => v !== 'null')
+    // A field that is not set; but in a map of ports, paths or labels a name says something without a value.
+    .filter(([key, v]) => v !== 'null' || !FIELD.test(key))
     .sort(([a], [b]) => (a < b ? -1 : 1));
   return parts.length === 0 ? 'null' : `{${parts.map(([key, v]) => `${JSON.stringify(key)}:${v}`).join(',')}}`;
 }

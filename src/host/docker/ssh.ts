@@ -6,6 +6,7 @@ import { Duplex } from 'node:stream';
 import { execPipe } from '../exec.ts';
 import type { Address } from './endpoint.ts';
 
+type Piped = ReturnType<typeof execPipe>;
 const MOST_SAID = 400;
 
 /** What HTTP does to a socket, and a pair of pipes has not. */
@@ -34,8 +35,11 @@ export const sshArguments = (address: Extract<Address, { kind: 'ssh' }>): string
   ...['--', address.host, 'docker', 'system', 'dial-stdio'],
 ];
 
-export function connectSsh(address: Extract<Address, { kind: 'ssh' }>): Duplex {
-  const child = execPipe('ssh', sshArguments(address));
+export const connectSsh = (address: Extract<Address, { kind: 'ssh' }>): Duplex =>
+  connectionOf(execPipe('ssh', sshArguments(address)));
+
+/** The streams of a program as one connection, which dies with it, and it with that. */
+export function connectionOf(child: Piped): Duplex {
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString('utf8')).slice(0, MOST_SAID);
