@@ -56,7 +56,7 @@ export const ContainerInspectAnswer = z.object({
   restarts: z.number(),
   restartPolicy: z.string(),
   exit: z
-    .object({ code: z.number(), signal: z.string().nullable(), at: z.string().nullable(), reason: z.string() })
+    .object({ code: figure, signal: z.string().nullable(), at: z.string().nullable(), reason: z.string() })
     .nullable()
     .describe('Its last end, as far as the engine still knows it.'),
   error: said(z.string().nullable()).describe('Why the engine could not start it, in its words.'),

@@ -20,7 +20,9 @@ export function containerInspectText(o: ContainerInspectAnswer, view: View): str
   ];
   if (o.exit) {
     const signal = o.exit.signal === null ? '' : `, ${o.exit.signal}`;
-    ours.push(`${label('ended')}${o.exit.at ?? 'at an unknown time'}, exit ${o.exit.code}${signal}: ${o.exit.reason}`);
+    ours.push(
+      `${label('ended')}${o.exit.at === null ? '' : `${o.exit.at}, `}${o.exit.code === null ? 'never ran' : `exit ${o.exit.code}`}${signal}: ${o.exit.reason}`,
+    );
   }
   if (o.healthcheck && o.health === 'unhealthy')
     ours.push(

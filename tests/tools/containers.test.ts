@@ -33,7 +33,7 @@ describe('container_list', () => {
       killed          exited: SIGKILL (137)               1 d         0  -      nginx:1.27                             -
       not-executable  exited: not executable (126)        1 h         0  -      nginx:1.27                             -
       not-found       exited: command not found (127)     1 h         0  -      nginx:1.27                             -
-      port-taken      created, cannot start (128)        30 d         0  -      nginx:1.27                             -
+      port-taken      created, cannot start              30 d         0  -      nginx:1.27                             -
       segfault        exited: SIGSEGV (139)               1 h         0  -      example/native:0.9                     -
       dead            dead, exit 0                       40 d         0  -      nginx:1.27                             -
       removing        removing, exit 0                  1 min         0  -      nginx:1.27                             -
@@ -62,7 +62,7 @@ describe('container_list', () => {
     ['flapping', { state: 'running', attention: 'restart_loop', restarts: 17, exit: null }],
     ['paused', { state: 'paused', attention: 'paused', exit: null }],
     ['created', { state: 'created', attention: null, exit: null, sinceSeconds: 2_592_000 }],
-    ['port-taken', { state: 'created', attention: 'failed', exit: 'cannot start (128)' }],
+    ['port-taken', { state: 'created', attention: 'failed', exit: 'cannot start' }],
     ['finished', { state: 'exited', attention: null, exit: 'exit 0', sinceSeconds: 7_200 }],
     ['crashed', { state: 'exited', attention: 'failed', exit: 'exit 1' }],
     ['oom', { state: 'exited', attention: 'oom', exit: 'OOM-killed (137)' }],

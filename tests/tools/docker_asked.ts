@@ -1,4 +1,6 @@
-/** Container tools as a caller has them: through the real door, on the fake engine. */
+/** Container tools as a caller has them: through the real door, on the fake engine or a real one. */
+
+import type { DockerHost } from '../../src/core/docker.ts';
 import type { OpsError } from '../../src/core/errors.ts';
 import type { Tool } from '../../src/core/tool.ts';
 import { containerInspect } from '../../src/tools/container_inspect.ts';
@@ -6,20 +8,19 @@ import { containerList } from '../../src/tools/container_list.ts';
 import { dockerSystem } from '../../src/tools/docker_system.ts';
 import { imageList } from '../../src/tools/image_list.ts';
 import { stackList } from '../../src/tools/stack_list.ts';
-import type { FakeDocker } from '../fakes/docker.ts';
 import { fakeHost } from '../fakes/host.ts';
 import { callOf, rig, who } from '../fakes/policy.ts';
 
 const tools: Tool[] = [containerList, containerInspect, imageList, dockerSystem, stackList];
 
 export async function asked<A>(
-  docker: FakeDocker,
+  docker: DockerHost & { nowMs?: number },
   tool: string,
   args: unknown = {},
 ): Promise<{ data: A; text: string; paths: string[] }> {
   const { door, policy, clock } = rig({ catalog: { tools, resources: [], prompts: [] } });
   policy.context.host = { ...fakeHost(), docker };
-  clock.now = () => docker.nowMs;
+  clock.now = () => docker.nowMs ?? Date.now();
   const call = callOf(tool, args, { principal: who('token:viewer', ['docker:read']), face: 'mcp-stdio' });
   const outcome = await door.run(call);
   if (outcome.status === 'done')
