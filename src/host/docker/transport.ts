@@ -75,7 +75,9 @@ export function transportTo(way: Way): Transport {
   function open(asked: Asked, call: Call): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const path = `${call.version === null ? '' : `/v${call.version}`}${asked.path}${asked.query ? `?${asked.query}` : ''}`;
-    const headers: Record<string, string | number> = { host: 'docker', 'user-agent': 'deckhand' };
+    const headers: Record<string, string | number> = { 'user-agent': 'deckhand' };
+    // Over TCP it stays the engine's own name: TLS checks the certificate against it.
+    if (way.kind !== 'tcp') headers.host = 'docker';
     if (asked.body !== null) {
       headers['content-type'] = 'application/json';
       headers['content-length'] = Buffer.byteLength(asked.body);
