@@ -40,6 +40,9 @@ export async function workSoak(o: { rounds: number; atOnce: number }): Promise<W
   const pick = <T>(of: readonly T[]): T => of[Math.floor(Math.random() * of.length)] as T;
   const seen = (what: string, name: string) => at.log().includes(`${what} ${name}`);
 
+  /** What each round did, for the report of those that went wrong. */
+  const told = new Map<string, string>();
+
   async function round(n: number): Promise<void> {
     const name = `s${n}`;
     const [era, over] = COMBINATIONS[n % COMBINATIONS.length] as (typeof COMBINATIONS)[number];
@@ -49,6 +52,7 @@ export async function workSoak(o: { rounds: number; atOnce: number }): Promise<W
         ? await overStdio(at, era)
         : await overHttp(server, server.token, era, { stateless: pick([true, false]) });
     const changes = tool.startsWith('work_change');
+    told.set(name, [name, era, over, tool, moment, way].join(' '));
     const wait = tool.endsWith('_long') ? { wait_s: pick([0, 1, 40]) } : {};
     const call = client.call(tool, { name, ...wait }, { progress: pick([true, false]) });
     if (moment === 'effect') at.let('effect', name);
@@ -72,6 +76,17 @@ export async function workSoak(o: { rounds: number; atOnce: number }): Promise<W
     if (client.process?.err()) exits.push(client.process.err());
   }
 
+  // Some are opened at the first use, and stay.
+  for (const tool of ['work_read_long', 'work_change_long']) {
+    const client = await overHttp(server, server.token, '2025-11-25');
+    for (const step of ['end', 'effect', 'verdict'] as const) at.let(step, 'first');
+    await client.call(tool, { name: 'first', wait_s: 0 }).result;
+    await until(
+      () => at.log().filter((l) => l === 'ended first').length > (tool === 'work_read_long' ? 0 : 1),
+      'the first',
+    );
+    await client.close();
+  }
   const before = descriptors();
   await Promise.all(
     Array.from({ length: o.atOnce }, async () => {
@@ -130,12 +145,15 @@ export async function workSoak(o: { rounds: number; atOnce: number }): Promise<W
       return got !== (lines.has(`begun ${n}`) ? (again.has(n) ? 2 : 1) : got === 0 ? 0 : 1);
     }),
     intentsAlone: records.filter((r) => r.event === 'intent' && !closed.has(r.call)).length,
-    handlers: names.filter((n) => lines.has(`begun ${n}`) && !over(n)),
-    torn: names.filter((n) => lines.has(`effect ${n}`) && lines.has(`stopped ${n}`) && !again.has(n)),
+    handlers: names.filter((n) => lines.has(`begun ${n}`) && !over(n)).map((n) => told.get(n) ?? n),
+    torn: names
+      .filter((n) => lines.has(`effect ${n}`) && lines.has(`stopped ${n}`) && !again.has(n))
+      .map((n) => told.get(n) ?? n),
     descriptors: { before, after },
     locked,
     problems: check.problems,
-    exits: exits.filter((e) => e !== 0),
+    // One that was told to stop before it had begun ends as any process does.
+    exits: exits.filter((e) => e !== 0 && e !== 'SIGTERM'),
     errors: server.err(),
   };
   at[Symbol.dispose]();

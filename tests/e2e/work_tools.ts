@@ -76,7 +76,13 @@ export function workCatalog(stage: string): Catalog {
         tell('begun', n);
         await until('effect', n, ctx);
         const word = wordOf(stage, n);
-        ctx.commit();
+        try {
+          ctx.commit();
+        } catch (thrown) {
+          // Left at the very moment before the first effect.
+          tell('stopped', n);
+          throw thrown;
+        }
         writeFileSync(join(stage, `word-${n}`), 'new');
         tell('effect', n);
         await until('verdict', n, ctx);
