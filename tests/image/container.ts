@@ -17,7 +17,7 @@ export function composed(): string[] {
   const file = parse(readFileSync(join(root, 'deploy/docker/compose.yaml'), 'utf8')) as Composed;
   const { image, build, restart, ports, environment, volumes, tmpfs, pid, read_only, cap_drop, security_opt, ...rest } =
     file.services.deckhand;
-  const { mem_limit, pids_limit, ...more } = rest;
+  const { mem_limit, pids_limit, stop_grace_period: grace, ...more } = rest;
   if (Object.keys(more).length > 0)
     throw new Error(`compose.yaml has what this test does not start: ${Object.keys(more)}`);
   return [
@@ -27,13 +27,17 @@ export function composed(): string[] {
     ...cap_drop.map((c) => `--cap-drop=${c}`),
     ...security_opt.map((o) => `--security-opt=${o}`),
     ...[`--pid=${pid}`, `--read-only=${read_only}`, `--memory=${mem_limit}`, `--pids-limit=${pids_limit}`],
+    `--stop-timeout=${grace.replace(/s$/, '')}`,
   ];
 }
 interface Composed {
   services: {
     deckhand: Record<'environment', Record<string, string>> &
       Record<'volumes' | 'tmpfs' | 'cap_drop' | 'security_opt' | 'ports', string[]> &
-      Record<'image' | 'build' | 'restart' | 'pid' | 'read_only' | 'mem_limit' | 'pids_limit', string>;
+      Record<
+        'image' | 'build' | 'restart' | 'pid' | 'read_only' | 'mem_limit' | 'pids_limit' | 'stop_grace_period',
+        string
+      >;
   };
 }
 
