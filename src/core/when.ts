@@ -74,7 +74,7 @@ export function offsetAt(ms: number, zone: Zone): number {
     formats.clear();
     formats.set(zone.name, format);
   }
-  const m = / GMT(?:([+-])(\d{2}):(\d{2}))?$/.exec(format?.format(ms) ?? '');
+  const m = / GMT([+-])(\d{2}):(\d{2})$/.exec(format?.format(ms) ?? '');
   if (!m) return zone.offsetMinutes;
-  return m[1] === undefined ? 0 : (m[1] === '-' ? -1 : 1) * (Number(m[2]) * 60 + Number(m[3]));
+  return (m[1] === '-' ? -1 : 1) * (Number(m[2]) * 60 + Number(m[3]));
 }
