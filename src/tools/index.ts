@@ -1,14 +1,20 @@
 /** The catalog, in the order clients see it. A tool that is not here does not exist. */
 import type { Catalog } from '../core/tool.ts';
 import { auditSearch } from './audit_search.ts';
+import { containerControl } from './container_control.ts';
 import { containerInspect } from './container_inspect.ts';
 import { containerList } from './container_list.ts';
+import { containerRemove } from './container_remove.ts';
+import { containerUpdate } from './container_update.ts';
 import { dockerSystem } from './docker_system.ts';
 import { imageList } from './image_list.ts';
+import { imagePull } from './image_pull.ts';
+import { imageRemove } from './image_remove.ts';
 import { logQuery } from './log_query.ts';
 import { processList } from './process_list.ts';
 import { processSignal } from './process_signal.ts';
 import { resultQuery } from './result_query.ts';
+import { stackApply } from './stack_apply.ts';
 import { stackList } from './stack_list.ts';
 import { systemHardware } from './system_hardware.ts';
 import { systemMetrics } from './system_metrics.ts';
@@ -27,6 +33,12 @@ export const catalog: Catalog = {
     imageList,
     dockerSystem,
     stackList,
+    containerControl,
+    containerUpdate,
+    containerRemove,
+    imagePull,
+    imageRemove,
+    stackApply,
     logQuery,
     resultQuery,
     undo,
