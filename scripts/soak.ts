@@ -3,6 +3,7 @@
  * should be. Each entry bounds itself in count and time.
  */
 import { lacking as dockerLacking, startLab } from '../tests/docker/engine.ts';
+import { listSoak } from '../tests/docker/list_soak.ts';
 import { logSoak } from '../tests/docker/log_soak.ts';
 import { many } from '../tests/e2e/many.ts';
 import { workSoak } from '../tests/e2e/work_soak.ts';
@@ -152,6 +153,35 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
             '-',
             true,
           ),
+        ];
+      } finally {
+        await lab.close();
+      }
+    },
+  },
+  'docker-list': {
+    about: 'a list of 100 containers, with and without stats, against plain HTTP to the same engine (about 2 minutes)',
+    async run() {
+      const row = (what: string, seen: string | number, want: string, ok: boolean) => ({ what, seen, want, ok });
+      const missing = dockerLacking().join(', ');
+      if (missing) return [row('SKIPPED, lacking', missing, '-', process.env.CI !== 'true')];
+      const lab = await startLab('docker');
+      try {
+        const s = await listSoak(lab, 100);
+        const cost = (what: string, [ours, raw]: [number, number], bound: boolean) =>
+          row(
+            `${what}: ms, ours / plain HTTP`,
+            `${ours.toFixed(0)} / ${raw.toFixed(0)}`,
+            bound ? '<= 1.5 times' : '-',
+            !bound || ours <= 1.5 * raw,
+          );
+        // The second between two samples is in both, and would hide what is ours.
+        const [ours, raw] = s.stats;
+        return [
+          row('containers measured', s.measured, '100', s.measured === 100),
+          cost('list with stats', s.stats, true),
+          cost('the same less the second between samples', [ours - 1_000, raw - 1_000], true),
+          cost('list without stats', s.list, false),
         ];
       } finally {
         await lab.close();
