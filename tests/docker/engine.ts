@@ -153,6 +153,10 @@ export async function startLab(kind: Kind): Promise<LabEngine> {
   const endpoint = `unix://${socket}`;
   const log = join(dir, 'log');
   writeFileSync(join(dir, 'start.sh'), script(base, share, daemonOf[kind](name)));
+  // Podman's own choice for its containers; what was there before is the machine's.
+  const podmans = () => cgroups('libpod_parent');
+  const before = podmans();
+  const groups = () => [...cgroups(name), ...podmans().filter((g) => !before.includes(g))];
   let outer: ChildProcess | null = null;
 
   /** The first process of the namespaces: with it all others die. */
@@ -232,13 +236,13 @@ export async function startLab(kind: Kind): Promise<LabEngine> {
         .split('\n')
         .filter((l) => l.includes(dir));
       const there = existsSync(dir) ? [dir] : [];
-      return [...processesOf(dir).map((pid) => `process ${pid}`), ...mounts, ...cgroups(name), ...there];
+      return [...processesOf(dir).map((pid) => `process ${pid}`), ...mounts, ...groups(), ...there];
     },
     async close() {
       engine.host.close();
       if (kind === 'podman') await removeAll(engine);
       await engine.kill();
-      for (const group of cgroups(name)) removeGroup(group);
+      for (const group of groups()) removeGroup(group);
       rmSync(dir, { recursive: true, force: true });
     },
   };
