@@ -11,7 +11,7 @@ import { recordTable, rowOf } from '../core/audit_row.ts';
 import { OpsError } from '../core/errors.ts';
 import { strip } from '../core/foreign.ts';
 import { RISKS } from '../core/scopes.ts';
-import { pastTime } from '../core/when.ts';
+import { pastTime, type Zone } from '../core/when.ts';
 import type { Run } from './commands.ts';
 import { exitOf } from './signals.ts';
 import { type Terminal, viewOf } from './terminal.ts';
@@ -150,13 +150,19 @@ function headsOf(path: string): string {
   }
 }
 
+/** This process's zone, which is the host's unless TZ says otherwise. */
+const here = (now: number): Zone => ({
+  name: Intl.DateTimeFormat().resolvedOptions().timeZone,
+  offsetMinutes: -new Date(now).getTimezoneOffset(),
+});
+
 const WORDS = ['who', 'tool', 'event', 'outcome', 'target', 'call', 'text'] as const;
 
 function queryOf(own: Flags, now: number): AuditQuery {
   const word = (name: string) => (own[name] === undefined ? undefined : String(own[name]));
   const time = (name: string) => {
     const text = word(name);
-    return text === undefined ? undefined : pastTime(text, now, `--${name}`);
+    return text === undefined ? undefined : pastTime(text, now, `--${name}`, here(now));
   };
   const risk = word('risk');
   if (risk !== undefined && !RISKS.some((r) => r === risk))

@@ -10,7 +10,7 @@ import { defineRead } from '../core/define.ts';
 import { OpsError } from '../core/errors.ts';
 import { foreign, limit } from '../core/schema.ts';
 import type { View } from '../core/tool.ts';
-import { pastTime } from '../core/when.ts';
+import { pastTime, type Zone } from '../core/when.ts';
 
 const said = (source: string) => foreign(z.string(), source).nullable();
 
@@ -81,7 +81,7 @@ export const auditSearch = defineRead({
   text,
 
   async handler(i, ctx) {
-    const found = await ctx.audit.search(queryOf(i, ctx.now()), ctx.signal);
+    const found = await ctx.audit.search(queryOf(i, ctx.now(), ctx.host.system.identity().zone), ctx.signal);
     const { looked, total } = found.bytes;
     const stopped =
       found.stopped === 'bytes' || found.stopped === 'time'
@@ -100,10 +100,10 @@ export const auditSearch = defineRead({
   },
 });
 
-function queryOf(i: Input, now: number): AuditQuery {
+function queryOf(i: Input, now: number, zone: Zone): AuditQuery {
   const { since, until, from, ...rest } = i;
-  const sinceMs = since === undefined ? undefined : pastTime(since, now, 'since');
-  const untilMs = until === undefined ? undefined : pastTime(until, now, 'until');
+  const sinceMs = since === undefined ? undefined : pastTime(since, now, 'since', zone);
+  const untilMs = until === undefined ? undefined : pastTime(until, now, 'until', zone);
   if (sinceMs !== undefined && untilMs !== undefined && sinceMs > untilMs)
     throw new OpsError('validation', 'since is after until.', { hint: 'Swap them, or leave one out.' });
   const given = { ...rest, sinceMs, untilMs, cursor: from };

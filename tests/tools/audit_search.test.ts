@@ -83,6 +83,14 @@ test('a record, as it is shown: who, what, on what, how it ended; no hashes', as
   expect(text).toMatch(/unfinished +process_signal +unknown/);
 });
 
+test('a day, and a time without a zone, are the host’s', async () => {
+  const { ctx, queries } = asked();
+  await ask(auditSearch, { since: '2026-01-10', until: '2026-01-10T12:00' }, ctx);
+  // The fake host is in Berlin.
+  const want = [Date.UTC(2026, 0, 9, 23), Date.UTC(2026, 0, 10, 11)];
+  expect([queries[0]?.sinceMs, queries[0]?.untilMs]).toEqual(want);
+});
+
 test('the question: times as people write them, and only what was given', async () => {
   const { ctx, queries } = asked();
   await ask(auditSearch, {}, ctx);
