@@ -54,9 +54,9 @@ export function risksOf(status: EngineStatus, info: EngineInfo | null): Risk[] {
       what: 'The engine itself listens on TCP without TLS: whoever reaches that port is root on its host.',
       hint: 'Remove the tcp:// entry from `hosts` in /etc/docker/daemon.json, or from the unit’s -H options.',
     });
-  if (/^unix:\/\//.test(status.endpoint) && status.kind === 'docker' && info?.rootless === false)
+  if (/^unix:\/\//.test(status.endpoint) && info?.rootless === false)
     risks.push({
-      what: 'Whoever may open this socket (the group docker, a container it is mounted into) is as good as root on this host.',
+      what: 'Whoever may open this socket (its group, a container it is mounted into) is as good as root on this host.',
       hint: 'Keep that group small; a socket proxy or a rootless engine gives less away.',
     });
   if (info && status.kind === 'docker' && !info.securityOptions.some((o) => /name=seccomp/.test(o)))

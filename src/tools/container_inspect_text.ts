@@ -107,7 +107,7 @@ function uses({ stats: s, limits: l }: ContainerInspectAnswer): string {
   const parts = [
     `cpu ${percent(s.cpuPercent)} of a core${ofLimit}${throttled}`,
     `memory ${known(s.memoryBytes, bytes)}, ${percent(s.memoryPercent)} of ${of}`,
-    `${known(s.pids, String)} pids`,
+    `${known(s.pids, String)} ${s.pids === 1 ? 'pid' : 'pids'}`,
   ];
   if (s.rxBytesPerSecond !== null || s.txBytesPerSecond !== null)
     parts.push(`net in ${perSecond(s.rxBytesPerSecond)} out ${perSecond(s.txBytesPerSecond)}`);

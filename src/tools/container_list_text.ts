@@ -34,8 +34,8 @@ function rows(o: ContainerListAnswer, view: View): string {
     [o.stats, right('cpu'), (r) => stat(r.cpuPercent, percent)],
     [o.stats, right('memory'), (r) => memory(r)],
     [o.stats && some((r) => r.throttledPercent), right('throttled'), (r) => stat(r.throttledPercent, percent)],
-    [o.stats, right('in'), (r) => stat(r.rxBytesPerSecond, perSecond)],
-    [o.stats, right('out'), (r) => stat(r.txBytesPerSecond, perSecond)],
+    [o.stats && some((r) => r.rxBytesPerSecond != null), right('in'), (r) => stat(r.rxBytesPerSecond, perSecond)],
+    [o.stats && some((r) => r.txBytesPerSecond != null), right('out'), (r) => stat(r.txBytesPerSecond, perSecond)],
     [o.stats && some((r) => r.readBytesPerSecond), right('read'), (r) => stat(r.readBytesPerSecond, perSecond)],
     [
       o.stats && some((r) => r.writtenBytesPerSecond),

@@ -332,6 +332,7 @@ test('risks of reaching an engine', () => {
       .map((r) => r.what)
       .join('\n');
   expect(what({}, {})).toContain('as good as root');
+  expect(what({ kind: 'podman', foundBy: 'podman' }, {})).toContain('as good as root');
   expect(what({}, { rootless: true })).toBe('');
   expect(what({ endpoint: 'tcp://10.0.0.5:2375' }, null)).toContain('TCP without TLS');
   expect(what({ endpoint: 'tcp://10.0.0.5:2376' }, {})).toBe('');

@@ -122,7 +122,7 @@ describe('docker_system', () => {
       "docker: docker answers (API 1.45; unix:///var/run/docker.sock, found by default)
       docker   20 containers (12 running, 1 paused, 7 stopped), 4 images; 4 cpus, 16.0 GiB memory, cgroup v2 (systemd)
       disk     images 6.0 GiB (2.0 GiB reclaimable); containers 200 MiB (50.0 MiB reclaimable); volumes 3.7 GiB (700 MiB reclaimable); build cache 1.0 GiB (1.0 GiB reclaimable)
-      risk     Whoever may open this socket (the group docker, a container it is mounted into) is as good as root on this host. Keep that group small; a socket proxy or a rootless engine gives less away.
+      risk     Whoever may open this socket (its group, a container it is mounted into) is as good as root on this host. Keep that group small; a socket proxy or a rootless engine gives less away.
       unknown: size of 1 volume (the engine did not count it)
       ⟦untrusted NONCE container engine⟧
       docker   version 26.1.5
