@@ -22,13 +22,13 @@ export function powersOf(raw: Readonly<Record<string, unknown>>): string[] {
   return found;
 }
 
+/** Not the cgroup namespace: on cgroup v1 the host's is what engines give to all, and without more rights it shows names only. */
 const HOSTS = [
   ['NetworkMode', 'the network'],
   ['PidMode', 'the processes'],
   ['IpcMode', 'the memory segments'],
   ['UTSMode', 'the name'],
   ['UsernsMode', 'the users'],
-  ['CgroupnsMode', 'the cgroups'],
 ] as const;
 
 export const record = (value: unknown): Record<string, unknown> =>
