@@ -8,7 +8,7 @@ import { defineChange } from '../core/define.ts';
 import type { ImageSummary, ToEngine } from '../core/docker.ts';
 import { imageParts } from '../core/docker_refs.ts';
 import { OpsError, toOpsError } from '../core/errors.ts';
-import { ImageRef } from '../core/schema.ts';
+import { ImageRef, WaitS } from '../core/schema.ts';
 import { bytes } from '../core/text.ts';
 import { prunable } from '../insight/containers.ts';
 import { some, steadily } from './container_change.ts';
@@ -19,6 +19,7 @@ const input = z
     image: ImageRef.optional().describe('Name or id; this or `dangling`.'),
     dangling: z.boolean().default(false).describe('All without a tag that no container uses.'),
     engine: EngineInput,
+    wait_s: WaitS,
   })
   .refine((i) => (i.image !== undefined) !== i.dangling, {
     message: 'expected exactly one of `image` and `dangling: true`',
@@ -39,7 +40,8 @@ export const imageRemove = defineChange({
   risk: 'destroy',
   targets: (i) => [{ kind: 'image', name: i.image ?? 'dangling' }],
   annotations: { idempotent: false, openWorld: false },
-  limits: { timeoutMs: 60_000 },
+  limits: { timeoutMs: 1_200_000 },
+  long: true,
   undo: {
     kind: 'manual',
     why: 'pull it again with image_pull, by the digest in `before`, as long as its registry has it.',

@@ -143,10 +143,6 @@ function kept(said: Said): string {
 /** As they were while it ran: a container that is stopped has lost its addresses. */
 const networksOf = (given: Record<string, unknown>) => ({ NetworkSettings: given.NetworkSettings });
 
-/** An engine tells mounts in another order each time. */
-const byPlace = (mounts: unknown) =>
-  records(mounts).toSorted((a, b) => (text(a.Destination) < text(b.Destination) ? -1 : 1));
-
 const imageName = (id: string) => {
   imageRef(id);
   return id;
