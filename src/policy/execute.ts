@@ -128,7 +128,10 @@ export async function execute(
   const unwatch = watchCancel(handle, d, p);
   const told = raced(work, d.signal)
     .then(
-      (raw) => p.work.finish(handle, { state: 'done', kept: finish(raw) }),
+      (raw) => {
+        p.work.finish(handle, { state: 'done', kept: finish(raw) });
+        return raw.state === 'rolled_back' ? raw.state : 'done';
+      },
       (thrown) => {
         const error = withReceipt(toOpsError(thrown), job);
         // A wish that came after the first effect was not what ended it.
@@ -148,7 +151,7 @@ export async function execute(
         handle,
         tool: job.tool.name,
         receipt: job.receipt,
-        outcome: outcome ?? 'done',
+        outcome,
         // Then `late` is its end, as with a call.
         goesOn: d.committed() && d.signal.aborted ? true : undefined,
       }),

@@ -228,7 +228,12 @@ function closing(call: Call, facts: Facts, outcome: Outcome, ms: number, p: Poli
     undoOf: job?.undoOf,
     goesOn,
     outcome: label(outcome),
-    why: outcome.status === 'failed' ? outcome.error.message.slice(0, 300) : undefined,
+    why:
+      outcome.status === 'failed'
+        ? outcome.error.message.slice(0, 300)
+        : outcome.data.state === 'rolled_back'
+          ? 'rolled back'
+          : undefined,
     ms: Math.round(ms * 100) / 100,
   };
 }

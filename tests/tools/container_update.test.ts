@@ -29,7 +29,11 @@ function house(
   });
   const h = houseOf([containerUpdate], {}, { docker, ...o });
   h.control.answers = { 8080: 'open' };
-  return { ...h, update: (args = {}) => h.call('container_update', { container: 'web', ...args }) };
+  return {
+    ...h,
+    start: docker.changes.start,
+    update: (args = {}) => h.call('container_update', { container: 'web', ...args }),
+  };
 }
 /** What it says of its health at its n-th look after the start. */
 function health(docker: FakeDocker, name: string, is: 'healthy' | 'unhealthy') {
@@ -145,6 +149,7 @@ describe('an update that fails', () => {
       /^rolled_back: .*\n⟦untrusted \w+ state after⟧\nERROR no such table/,
     );
     back(h);
+    expect(h.records.at(-1)).toMatchObject({ event: 'call', fields: { outcome: 'done', why: 'rolled back' } });
     // Its receipt knows that there is nothing left to take back.
     expect(data(await h.call('undo', { receipt: data(out).receipt })).summary).toContain('nothing was changed');
   });
@@ -247,6 +252,22 @@ describe('an update that fails', () => {
     };
     expect(failure(await h.update())).toMatchObject({ code: 'conflict' });
     expect(h.done()).toEqual([]);
+  });
+
+  it('is on record also when its caller had gone on', async () => {
+    const h = house();
+    h.docker.changes.start = async (ref, o) => {
+      h.docker.changes.start = h.start;
+      await h.docker.containers.inspect(ref, o);
+      throw Object.assign(new Error('no'), { code: 'EIO' });
+    };
+    const going = h.door.run(callOf('container_update', { container: 'web', wait_s: 0 }, { principal: keeper }));
+    await h.clock.advance(1);
+    expect((await going).status).toBe('running');
+    await vi.advanceTimersByTimeAsync(10_000);
+    await h.clock.advance(1);
+    expect(h.records.find((r) => r.event === 'work')).toMatchObject({ fields: { outcome: 'rolled_back' } });
+    back(h);
   });
 
   it('the engine dies for a while: the old one is put back when it is there again', async () => {
