@@ -36,7 +36,7 @@ export const WaitS = z
   .min(0)
   .max(40)
   .optional()
-  .describe('Longest wait, 20 unless the owner set another; then it goes on and answers running.');
+  .describe('Longest wait (else 20); then it goes on, and answers running.');
 
 export const limit = (standard: number, max: number) => z.number().int().min(1).max(max).default(standard);
 

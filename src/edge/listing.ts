@@ -88,7 +88,7 @@ function lean(node: unknown, io: 'input' | 'output'): unknown {
   if (!isRecord(node)) return node;
   const out: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(node)) {
-    if (key === '$schema' || key === 'foreign' || saysNothing(key, value, io)) continue;
+    if (key === '$schema' || key === 'foreign' || saysNothing(key, value, io, node)) continue;
     if (DATA.has(key)) out[key] = value;
     else if (MAPS.has(key) && isRecord(value))
       out[key] = Object.fromEntries(Object.entries(value).map(([name, sub]) => [name, lean(sub, io)]));
@@ -97,7 +97,10 @@ function lean(node: unknown, io: 'input' | 'output'): unknown {
   return out;
 }
 
-function saysNothing(key: string, value: unknown, io: 'input' | 'output'): boolean {
+function saysNothing(key: string, value: unknown, io: 'input' | 'output', node: Record<string, unknown>): boolean {
+  // How long a text may be nobody plans by, and a grammar is told in words; who breaks one is told what it is.
+  if (io === 'input' && (key === 'minLength' || key === 'maxLength')) return true;
+  if (io === 'input' && key === 'pattern') return node.description !== undefined;
   // On inputs it is the promise that an unknown argument is refused; on outputs it would only forbid us to add a field.
   if (key === 'additionalProperties') return io === 'output' && value === false;
   if (key === 'minimum') return value === Number.MIN_SAFE_INTEGER;

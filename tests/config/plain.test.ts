@@ -16,6 +16,7 @@ test('most settings have one; what only the schema can tell has none', () => {
     'docker.endpoint',
     'docker.certPath',
     'docker.engines',
+    'docker.mountRoots',
     'approvals.rules',
   ]);
 });

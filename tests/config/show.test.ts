@@ -61,6 +61,9 @@ function any(s: Setting): fc.Arbitrary<unknown> {
   const endpoint = fc.constantFrom('unix:///run/docker.sock', 'tcp://192.0.2.1:2376', 'ssh://me@host.example');
   if (s.path === 'docker.endpoint') return endpoint;
   if (s.path === 'docker.certPath') return fc.stringMatching(/^\/[a-z]{1,20}$/);
+  if (s.path === 'docker.mountRoots') return fc.array(fc.stringMatching(/^\/[a-z]{1,20}$/), { maxLength: 3 });
+  if (s.path === 'docker.allow' || s.path === 'docker.protect')
+    return fc.array(fc.stringMatching(/^[a-z0-9*][a-z0-9*._-]{0,15}$/), { maxLength: 3 });
   if (s.path === 'docker.engines')
     return fc.uniqueArray(fc.record({ name: fc.stringMatching(/^[a-z][a-z0-9-]{0,10}$/), endpoint }), {
       maxLength: 3,
