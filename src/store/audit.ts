@@ -82,6 +82,8 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
   let opened = 0;
   let told: Head | null = null;
   let telling: NodeJS.Timeout | undefined;
+  /** A disk slower than the timer would have the same head told twice. */
+  let syncing = false;
   const intents = trackIntents();
 
   function keyed(): Mac {
@@ -117,7 +119,7 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
     });
     compact(state, m, clock, retention);
     telling ??= setInterval(() => {
-      if (segment && segment.seq > 0 && (told?.segment !== segment.name || told.seq !== segment.seq))
+      if (segment && segment.seq > 0 && !syncing && (told?.segment !== segment.name || told.seq !== segment.seq))
         checkpoint(segment);
     }, o.tellMs).unref();
     log.debug({ segment: made.name }, 'audit segment begun');
@@ -147,7 +149,9 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
   /** The segment reaches the disk first: an index ahead of it would, after a power cut, look like a truncation. */
   function checkpoint(s: Segment): void {
     const last = { seq: s.seq, hash: s.hash };
+    syncing = true;
     fdatasync(s.fd, (error) => {
+      syncing = false;
       if (error || segment !== s) return;
       try {
         withIndex(state, keyed(), clock, false, (index) => index.add('checkpoint', { segment: s.name, last }));

@@ -282,9 +282,11 @@ describe('what holds up the host is protected, from CONT to KILL', () => {
   test('another Deckhand: by its program, or by a file of our state that it has open', async () => {
     writeFileSync(join(wild.dir, 'deckhand.mjs'), 'require; setTimeout(() => {}, 60_000)');
     const pid = wild.start(`exec ${process.execPath} ${join(wild.dir, 'deckhand.mjs')} stdio`);
-    await vi.waitFor(async () => expect((await host.signals.subject(pid))?.command).toContain('deckhand.mjs'), {
-      timeout: 5_000,
-    });
+    // Not the shell that is about to become it: that one has the words in its arguments, too.
+    await vi.waitFor(
+      async () => expect((await host.signals.subject(pid))?.command).toMatch(/^\S*node\S* \S*deckhand\.mjs/),
+      { timeout: 5_000 },
+    );
     await refused(pid, /a Deckhand too/);
     mkdirSync(join(wild.dir, 'state'));
     const sharing = createHost({ log: quietLog, stateDir: join(wild.dir, 'state') });
