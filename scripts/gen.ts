@@ -9,6 +9,7 @@ import { configurationPage, exampleFile } from '../src/config/pages.ts';
 import { CODES, type Code } from '../src/core/errors.ts';
 import { findingsDoc } from '../src/insight/findings.ts';
 import { catalog } from '../src/tools/index.ts';
+import { overNetwork, overSocket } from './socket_proxy.ts';
 import { golden, toolsPage } from './tools_page.ts';
 
 export interface Page {
@@ -25,6 +26,8 @@ export function pages(): Page[] {
   return [
     { path: 'docs/configuration.md', make: () => configurationPage() },
     { path: 'deploy/config.example.yaml', make: () => exampleFile() },
+    { path: 'deploy/docker/socket-proxy.yaml', make: overNetwork },
+    { path: 'deploy/docker/socket-proxy-host.yaml', make: overSocket },
     { path: 'docs/errors.md', make: errorsPage },
     { path: 'docs/tools.md', make: () => toolsPage(catalog.tools) },
     { path: 'docs/findings.md', make: findingsDoc },

@@ -17,6 +17,12 @@ const DOMAIN =
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}$/;
 const DIGEST = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,128}$/;
 
+/** The same as one expression without anchors, for those who cannot ask a function (deploy/docker): only the length is not in it. */
+export const IMAGE_SOURCE = (() => {
+  const [component, domain, tag, digest] = [COMPONENT, DOMAIN, TAG, DIGEST].map((r) => r.source.slice(1, -1));
+  return `(?:${domain}/)?${component}(?:/${component})*(?::${tag})?(?:@${digest})?`;
+})();
+
 export interface ImageParts {
   /** With the registry, where one is named. */
   repository: string;

@@ -47,7 +47,7 @@ export function risksOf(status: EngineStatus, info: EngineInfo | null): Risk[] {
   if (/^tcp:\/\//.test(status.endpoint) && /:2375$/.test(status.endpoint))
     risks.push({
       what: 'The engine is reached by TCP without TLS: whoever reaches that port is root there.',
-      hint: 'Use TLS (port 2376, docker.certPath), ssh://, or the engine’s socket.',
+      hint: 'Use TLS (port 2376, docker.certPath), ssh://, or the engine’s socket. A socket proxy there gives away what its rules let by.',
     });
   else if (open)
     risks.push({

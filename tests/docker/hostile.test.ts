@@ -3,12 +3,12 @@
  * meant to make. The same references through bare dockerode reach other endpoints: the control.
  */
 import Docker from 'dockerode';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { imageParts } from '../../src/core/docker_refs.ts';
 import { allowedRequest } from '../../src/host/docker/allowed.ts';
 import { EngineError, transportTo } from '../../src/host/docker/transport.ts';
 import { realClock } from './engine.ts';
+import { corpus } from './hostile_refs.ts';
 import { adapterTo, engineThat, json, scripted } from './scripted.ts';
 
 /** Written down once more, by hand: what the adapter may ever ask, as an engine sees it. */
@@ -30,49 +30,6 @@ const EXPECTED = [
   `DELETE /v1.45/images/${I}`,
 ].map((line) => new RegExp(`^${line}$`));
 const expected = (asked: string) => EXPECTED.some((e) => e.test(asked));
-
-const evil = fc.constantFrom(
-  ...[
-    'x/archive?path=/etc/shadow&',
-    '../images/json?',
-    '..',
-    '.',
-    '%2e%2e',
-    '%2e%2e%2fsecrets',
-    'x/export?',
-    'x/exec?',
-  ],
-  ...['x/attach/ws?stdin=1&', 'x#', 'x?y=z', 'x%00', 'x\r\nHost: y', 'x HTTP/1.1\r\n\r\nDELETE /volumes/x', '//', '\\'],
-  ...[
-    'x/../../secrets',
-    'create',
-    'prune',
-    'json',
-    '-rf',
-    'ＡＢ',
-    '\u202e',
-    '\0',
-    '',
-    ' ',
-    'x'.repeat(129),
-    'A/../b',
-    '@',
-    ':',
-  ],
-  ...['nginx/../../exec', 'x@sha256:../../..', 'x:y/z', 'x/json?', 'swarm/unlockkey?', '{}', 'x;y', 'x&all=1', 'x=1'],
-  ...['nginx:1.27', 'web', 'registry.example:5000/team/app:2', `x@sha256:${'a'.repeat(64)}`, 'a'.repeat(64)],
-);
-const reference = fc.oneof(
-  { weight: 3, arbitrary: evil },
-  { weight: 3, arbitrary: fc.tuple(evil, evil).map(([a, b]) => a + b) },
-  {
-    weight: 2,
-    arbitrary: fc.tuple(fc.string({ maxLength: 6 }), evil, fc.string({ maxLength: 6 })).map((t) => t.join('')),
-  },
-  { weight: 2, arbitrary: fc.string({ unit: 'binary', maxLength: 40 }) },
-  { weight: 1, arbitrary: fc.stringMatching(/^[a-zA-Z0-9_.\-/:@%?&=#]{1,40}$/) },
-);
-const corpus = [...new Set(fc.sample(reference, { numRuns: 12_000, seed: 20_261_121 }))].slice(0, 5_000);
 
 const anything = engineThat((req, res) => {
   if (req.url?.includes('/logs') || req.url?.includes('/images/create')) return void res.end();

@@ -84,6 +84,10 @@ const patterns = Object.entries(ALLOWED).map(([line, allowed]) => {
   return { method, before, after, fits: kind === undefined ? null : GRAMMAR[kind], allowed };
 });
 
+const lines = new Map(Object.entries(ALLOWED).map(([line, allowed]) => [allowed, line]));
+/** `GET /containers/{container}/json`: what a proxy in front of the engine has to let through. */
+export const lineOf = (allowed: Allowed): string => lines.get(allowed) ?? '';
+
 /**
  * What the table says of this request. `path` is without the version and without the query, and not decoded: what needs an
  * escape is in no name's grammar, so an escape is a refusal.

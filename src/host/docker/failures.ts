@@ -28,15 +28,23 @@ export function opsErrorOf(thrown: unknown, endpoint: string): unknown {
     return new OpsError(late ? 'timeout' : 'unavailable', why, { hint, cause: thrown, errno: thrown.errno });
   }
   if (!(thrown instanceof EngineError)) return thrown;
+  if (refusedOnTheWay(thrown))
+    return new OpsError('permission', `A proxy in front of the engine refuses ${thrown.line} (${thrown.status}).`, {
+      hint: `It has no rule for that request: add one, or do without what needs it. deploy/docker/socket-proxy.md has the rules of each profile.`,
+      cause: thrown,
+    });
   const code = STATUS[thrown.status] ?? 'unavailable';
   const said = thrown.message || `HTTP status ${thrown.status}`;
-  const hint = hints(code, thrown.status);
+  const hint = hints(code, thrown);
   return new OpsError(code, `The engine said: ${said}`, { ...(hint === null ? {} : { hint }), cause: thrown });
 }
 
-function hints(code: Code, status: number): string | null {
+/** In no engine's words: socket proxies say `Forbidden`, or a page of HTML. */
+export const refusedOnTheWay = (e: EngineError): boolean => (e.status === 403 || e.status === 405) && !e.inJson;
+
+function hints(code: Code, { status, line }: EngineError): string | null {
   if (status === 403 || status === 405)
-    return 'Something between us and the engine, such as a socket proxy or an authorization plugin, refuses this request: allow it there.';
+    return `The engine, or a proxy or plugin on the way to it, refuses ${line}: allow it there.`;
   if (status === 401) return 'The engine wants a login: see docker login on that host.';
   if (code === 'unavailable') return 'The engine itself failed; its own log (journalctl -u docker) has the cause.';
   return null;

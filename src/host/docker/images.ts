@@ -8,7 +8,7 @@ import { OpsError } from '../../core/errors.ts';
 import { summaryOf } from './container_records.ts';
 import type { Choose } from './containers.ts';
 import type { Engine } from './engine.ts';
-import { opsErrorOf } from './failures.ts';
+import { opsErrorOf, refusedOnTheWay } from './failures.ts';
 import { pullProgress, refusedPull } from './pull.ts';
 import { imageId, labels, number, positive, record, records, type Said, text, texts, timeMs } from './said.ts';
 import { EngineError } from './transport.ts';
@@ -78,7 +78,9 @@ export function imageAdapter(choose: Choose): ImageHost {
         .catch((thrown: unknown) => {
           // The registry's no, in the status of the answer instead of its lines.
           const cause = thrown instanceof OpsError ? thrown.cause : null;
-          throw cause instanceof EngineError && cause.status !== 403 ? refusedPull(cause.message) : thrown;
+          throw cause instanceof EngineError && !refusedOnTheWay(cause) && cause.status !== 403
+            ? refusedPull(cause.message)
+            : thrown;
         })) as AsyncIterable<Buffer>;
       const progress = pullProgress(o.onProgress);
       try {

@@ -8,7 +8,7 @@ import { Agent as AgentTls, request as requestTls } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { Dialled, Modem } from 'dockerode';
 import { OpsError } from '../../core/errors.ts';
-import { type Allowed, allowedRequest } from './allowed.ts';
+import { type Allowed, allowedRequest, lineOf } from './allowed.ts';
 
 /** Where to connect to, and how. */
 export type Way =
@@ -20,9 +20,15 @@ export type Way =
 export class EngineError extends Error {
   override readonly name = 'EngineError';
   readonly status: number;
-  constructor(status: number, message: string) {
+  /** The line of the table by which it was asked: `GET /containers/{container}/json`. */
+  readonly line: string;
+  /** Every engine says no in JSON: what does not is something in front of it. */
+  readonly inJson: boolean;
+  constructor(status: number, message: string, line: string, inJson: boolean) {
     super(message);
     this.status = status;
+    this.line = line;
+    this.inJson = inJson;
   }
 }
 
@@ -196,8 +202,8 @@ export function transportTo(way: Way): Transport {
     const bytes = await whole(res, asked.allowed, call);
     const json = parsed(bytes);
     if (good) return json ?? bytes.toString('utf8');
-    const said = (json as { message?: unknown; cause?: unknown } | null)?.message ?? bytes.toString('utf8');
-    throw new EngineError(status, String(said).slice(0, 1_000).trim());
+    const said = (json as { message?: unknown } | null)?.message ?? bytes.toString('utf8');
+    throw new EngineError(status, String(said).slice(0, 1_000).trim(), lineOf(asked.allowed), json !== null);
   }
 
   return {
