@@ -40,13 +40,13 @@ export function verdict(rules: Rules, method: string, path: string): 200 | 403 |
   return own.some((rule) => rule.matcher(path).find()) ? 200 : 403;
 }
 
-export interface Proxy extends AsyncDisposable {
+export interface Between extends AsyncDisposable {
   socket: string;
   passed: string[];
   refused: string[];
 }
 
-export async function socketProxy(rules: Rules, engine: string): Promise<Proxy> {
+export async function socketProxy(rules: Rules, engine: string): Promise<Between> {
   const dir = mkdtempSync(join(tmpdir(), 'deckhand-proxy-'));
   const socket = join(dir, 'proxy.sock');
   const proxy = { socket, passed: [] as string[], refused: [] as string[] };
@@ -138,7 +138,11 @@ export const FORBIDDEN: [method: string, path: string, body?: object][] = [
 
 /** In the table, and each a way to root for who has it alone: only the last profile lets them by. */
 export const AS_GOOD_AS_ROOT: [method: string, path: string, body?: object][] = [
-  ['POST', '/containers/create?name=evil', { Image: 'local/busybox:1', HostConfig: { Privileged: true } }],
+  [
+    'POST',
+    '/containers/create?name=evil',
+    { Image: 'local/busybox:1', Cmd: ['true'], HostConfig: { Privileged: true } },
+  ],
   ['POST', '/containers/web/update', { Memory: 1 }],
   ['DELETE', '/containers/web?force=true'],
   ['POST', '/containers/web/rename?name=other'],
