@@ -7,6 +7,8 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { configurationPage, exampleFile } from '../src/config/pages.ts';
 import { CODES, type Code } from '../src/core/errors.ts';
+import { causesDoc } from '../src/insight/diagnose.ts';
+import { CONTAINER_ROWS, ENGINE_AWAY } from '../src/insight/diagnose_container.ts';
 import { findingsDoc } from '../src/insight/findings.ts';
 import { catalog } from '../src/tools/index.ts';
 import { overNetwork, overSocket } from './socket_proxy.ts';
@@ -31,6 +33,10 @@ export function pages(): Page[] {
     { path: 'docs/errors.md', make: errorsPage },
     { path: 'docs/tools.md', make: () => toolsPage(catalog.tools) },
     { path: 'docs/findings.md', make: findingsDoc },
+    {
+      path: 'docs/diagnose.md',
+      make: () => causesDoc([{ title: 'A container is down', rows: [ENGINE_AWAY, ...CONTAINER_ROWS] }]),
+    },
     ...catalog.tools.map((tool) => ({ path: `tests/golden/tools/${tool.name}.json`, make: () => golden(tool) })),
   ];
 }

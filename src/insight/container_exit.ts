@@ -165,3 +165,20 @@ const made = (code: number | null, kind: ExitKind, short: string, reason: string
   short,
   reason,
 });
+
+/**
+ * Its last end, also of one that runs again: the engine has forgotten why that one ended, but the events of that end may still be there.
+ * Null: it has not ended, or nothing of it is known any more.
+ */
+export function lastEndOf(
+  c: ContainerRun & { state: ContainerState },
+  events: readonly Event[] | null,
+): { exit: Exit; atMs: number | null } | null {
+  const exit = exitOf(c, events);
+  if (exit) return { exit, atMs: c.finishedAtMs };
+  const died = events?.findLast((e) => e.what === 'die');
+  if (!died || c.restarts === 0 || !/^\d{1,3}$/.test(died.detail.exitCode ?? '')) return null;
+  const then = { ...c, state: 'exited' as const, oomKilled: false, error: '', finishedAtMs: died.atMs };
+  const last = exitOf({ ...then, exitCode: Number(died.detail.exitCode) }, events);
+  return last && { exit: last, atMs: died.atMs };
+}

@@ -9,7 +9,7 @@ import type { ContainerDetail } from '../core/docker.ts';
 import { CONTAINER_REF } from '../core/docker_refs.ts';
 import { foreign, Unknown } from '../core/schema.ts';
 import { rfc3339 } from '../core/text.ts';
-import { type Event, exitOf } from '../insight/container_exit.ts';
+import { type Event, lastEndOf } from '../insight/container_exit.ts';
 import { reachOf } from '../insight/container_reach.ts';
 import { ATTENTION, attentionOf, portsOf, stackOf } from '../insight/containers.ts';
 import { containerInspectText } from './container_inspect_text.ts';
@@ -245,25 +245,11 @@ async function statsOf(
   };
 }
 
-/** Of one that runs again, the engine has forgotten why it ended; the events of that end may still be there. */
 function exitNow(c: ContainerDetail, events: readonly Event[] | null): ContainerInspectAnswer['exit'] {
-  let exit = exitOf(c, events);
-  let atMs = c.finishedAtMs;
-  const died = events?.findLast((e) => e.what === 'die');
-  if (!exit && died && c.restarts > 0 && /^\d{1,3}$/.test(died.detail.exitCode ?? '')) {
-    const then = {
-      ...c,
-      state: 'exited' as const,
-      exitCode: Number(died.detail.exitCode),
-      oomKilled: false,
-      error: '',
-    };
-    atMs = died.atMs;
-    exit = exitOf({ ...then, finishedAtMs: atMs }, events);
-  }
-  return (
-    exit && { code: exit.code, signal: exit.signal, at: atMs === null ? null : rfc3339(atMs), reason: exit.reason }
-  );
+  const end = lastEndOf(c, events);
+  if (!end) return null;
+  const { code, signal, reason } = end.exit;
+  return { code, signal, at: end.atMs === null ? null : rfc3339(end.atMs), reason };
 }
 
 /** Its name in our own words, so only where it is of the engine's grammar. */

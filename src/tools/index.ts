@@ -6,6 +6,7 @@ import { containerInspect } from './container_inspect.ts';
 import { containerList } from './container_list.ts';
 import { containerRemove } from './container_remove.ts';
 import { containerUpdate } from './container_update.ts';
+import { diagnose } from './diagnose.ts';
 import { dockerSystem } from './docker_system.ts';
 import { imageList } from './image_list.ts';
 import { imagePull } from './image_pull.ts';
@@ -40,6 +41,7 @@ export const catalog: Catalog = {
     imageRemove,
     stackApply,
     logQuery,
+    diagnose,
     resultQuery,
     undo,
     auditSearch,

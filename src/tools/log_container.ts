@@ -11,8 +11,12 @@ import type { LogReader } from './log_read.ts';
 const MOST_CANDIDATES = 5;
 
 export async function openContainer(docker: DockerHost, source: Source, signal: AbortSignal): Promise<LogReader> {
-  const to = { signal, ...(source.engine === null ? {} : { engine: source.engine }) };
-  const found = await inspected(docker, source, to);
+  return readerOf(docker, source, await inspected(docker, source, signal), signal);
+}
+
+/** For who has inspected it already. */
+export function readerOf(docker: DockerHost, source: Source, found: ContainerDetail, signal: AbortSignal): LogReader {
+  const to = toEngineOf(source, signal);
   if (found.logDriver === 'none')
     throw new OpsError('unavailable', `${source.text} keeps no log: its log driver is none.`, {
       hint: 'Its output is lost as it is written. Start it anew with the log driver local or json-file.',
@@ -30,11 +34,14 @@ export async function openContainer(docker: DockerHost, source: Source, signal: 
   };
 }
 
-async function inspected(
-  docker: DockerHost,
-  source: Source,
-  to: { signal: AbortSignal; engine?: string },
-): Promise<ContainerDetail> {
+export const toEngineOf = (source: Source, signal: AbortSignal): { signal: AbortSignal; engine?: string } => ({
+  signal,
+  ...(source.engine === null ? {} : { engine: source.engine }),
+});
+
+/** Whoever is not there fails with the names that may have been meant. */
+export async function inspected(docker: DockerHost, source: Source, signal: AbortSignal): Promise<ContainerDetail> {
+  const to = toEngineOf(source, signal);
   try {
     return await docker.containers.inspect(source.name, to);
   } catch (thrown) {

@@ -220,7 +220,7 @@ function excused(thrown: unknown, sources: number, ctx: ToolContext): OpsError {
 const byShape = createRedactor({});
 
 /** As it may be searched and shown. A mark in it is ours: those of the log become brackets. */
-function cleaner(ctx: ToolContext): Clean {
+export function cleaner(ctx: ToolContext): Clean {
   const redactor = ctx.redactor ?? byShape;
   return (text) => redactor.text(strip(text).replaceAll('⟦', '[').replaceAll('⟧', ']'));
 }

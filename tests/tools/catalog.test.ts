@@ -29,6 +29,7 @@ describe('the tools of this issue', () => {
       ['image_remove', 'docker', false],
       ['stack_apply', 'docker', false],
       ['log_query', 'logs', true],
+      ['diagnose', 'triage', true],
       ['result_query', 'triage', true],
       ['undo', 'triage', true],
       ['audit_search', 'triage', false],
