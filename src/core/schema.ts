@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { CONTAINER_REF, imageParts, STACK_NAME } from './docker_refs.ts';
 import { SCOPES } from './scopes.ts';
+import { isUnitName } from './unit_refs.ts';
 
 /**
  * A string (or subtree) that others can write: command lines, logs, labels, file contents. The door strips and redacts
@@ -68,3 +69,8 @@ export const ImageRef = z
   )
   .describe('Image, e.g. nginx:1.27 or registry.example:5000/app@sha256:….');
 export const StackName = z.string().regex(STACK_NAME).describe('Compose project.');
+export const UnitName = z
+  .string()
+  .max(255)
+  .refine(isUnitName, 'expected a unit with its suffix, such as nginx.service')
+  .describe('systemd unit with its suffix, e.g. nginx.service.');
