@@ -168,7 +168,9 @@ export async function createApp(o: {
   const off = offByConfig(config);
   const tools = o.catalog ?? catalog;
   // What the owner has switched off is not missed.
-  const wanted = hostParts({ docker }).filter((part) => tools.tools.some((t) => t.toolset === part.toolset && !off(t)));
+  const wanted = hostParts({ docker }).filter((part) =>
+    tools.tools.some((t) => t.toolset === part.toolset && (part.tool ?? t.name) === t.name && !off(t)),
+  );
   const parts = createParts(wanted, clock.elapsed);
   const questions = openApprovals(db, { lifeMs: config.approvals.minutes * 60_000 });
   const redactor = createRedactor({ values: [...config.redact.values] });

@@ -6,4 +6,11 @@ export const hostParts = (o: { docker: DockerSettings }) => [
   { toolset: 'docker' as const, what: 'containers (toolset docker)', missing: () => dockerMissing(o.docker) },
   // Logs are those of containers, as long as no other source is read.
   { toolset: 'logs' as const, what: 'logs (toolset logs)', missing: () => dockerMissing(o.docker) },
+  // Of containers only, as long as nothing else can be diagnosed.
+  {
+    toolset: 'triage' as const,
+    tool: 'diagnose',
+    what: 'diagnosis of containers (diagnose)',
+    missing: () => dockerMissing(o.docker),
+  },
 ];

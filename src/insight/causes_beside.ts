@@ -92,9 +92,14 @@ function dependency(f: Seen): CauseHit | null {
   const ill = f.down || f.c.health === 'unhealthy' || f.c.health === 'starting';
   const first = f.missed[0];
   if (!ill || !first || stopped(f)) return null;
-  const names = f.missed.map((m) => m.service.toLowerCase());
+  const names = new Set(f.missed.map((m) => m.service.toLowerCase()));
+  // As a word of its own: `db:5432`, `http://db/`, not `feedback`.
   const heard = (text: string) =>
-    troubleIn(text) === 'cannot_connect' || names.some((n) => n.length > 2 && text.toLowerCase().includes(n));
+    troubleIn(text) === 'cannot_connect' ||
+    text
+      .toLowerCase()
+      .split(NO_NAME)
+      .some((word) => names.has(word) || names.has(word.replace(/\.+$/, '')));
   const told = f.log?.find((s) => heard(s.text));
   const checked = f.c.healthLog.find((h) => heard(h.output));
   const evidence = [
@@ -113,6 +118,7 @@ const sameService = (o: ContainerSummary, project: string | null, service: strin
   return of.project === project && of.service === service;
 };
 
+const NO_NAME = /[^a-z0-9._-]+/;
 /** As compose spells it; anything else is nobody's. */
 const SERVICE = /^[A-Za-z0-9._-]{1,128}$/;
 

@@ -1,6 +1,7 @@
 /** Causes that are the container's own: how it ended, how often, and what is wrong with it although it runs. */
 import { ago, bytes, clip, duration } from '../core/text.ts';
 import { COMMAND, endedAt, INSPECT, LOG_CALL, LONG, type Row, START, telling, up, words } from './causes_seen.ts';
+import { checkFault } from './container_said.ts';
 import { LOOP } from './containers.ts';
 import type { Certainty } from './diagnose.ts';
 
@@ -133,7 +134,12 @@ export const ENDED: readonly Row[] = [
       const streak = f.c.failingStreak === null ? '' : `${f.c.failingStreak} checks in a row failed; `;
       const said = last ? `check: exit ${last.exitCode}: ${clip(last.output.trim(), LONG) || '(no output)'}` : '';
       const test = `${streak}it runs ${clip((f.c.healthcheck?.test ?? []).slice(1).join(' '), COMMAND) || 'a check'}`;
-      return { certainty: 'certain', evidence: [test, said, ...telling(f)].filter((e) => e !== '') };
+      const fault = last && checkFault(last);
+      return {
+        certainty: 'certain',
+        evidence: [test, said, ...telling(f)].filter((e) => e !== ''),
+        ...(fault ? { sentence: `It runs, but ${fault}` } : {}),
+      };
     },
   },
   {

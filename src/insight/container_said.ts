@@ -41,9 +41,9 @@ const ENGINE: readonly [Refusal, RegExp][] = [
   ['image_missing', /no such image|unable to find image|image not known|layer does not exist|failed to get image/i],
   [
     'not_executable',
-    /exec format error|exec: .{0,400}(?:permission denied|is a directory)|permission denied: unknown/i,
+    /exec format error|exec: .{0,400}(?:permission denied|is a directory)|permission denied: unknown|open executable: permission denied|OCI permission denied/i,
   ],
-  ['command_not_found', /executable file not found|exec: .{0,400}no such file or directory/i],
+  ['command_not_found', /executable file .{0,400}not found|exec: .{0,400}no such file or directory/i],
 ];
 
 /** Engines say some hundred characters; expressions over more would cost time for nothing. */
@@ -85,3 +85,17 @@ export const troubleIn = (line: string): Trouble | null => {
   const text = line.slice(0, LONGEST);
   return LOG.find(([, words]) => words.test(text))?.[0] ?? null;
 };
+
+/** Why a healthcheck fails that is itself at fault; null: it found something. */
+export function checkFault(last: { exitCode: number; output: string }): string | null {
+  const said = last.output.slice(0, LONGEST);
+  if (last.exitCode < 0 || /health ?check exceeded timeout/i.test(said))
+    return 'its check takes longer than its own time-out.';
+  if (
+    last.exitCode === 127 ||
+    last.exitCode === 126 ||
+    /executable file .{0,200}not found|OCI runtime exec failed/i.test(said)
+  )
+    return 'its check cannot run at all: the program it calls is not in the image, or cannot be executed.';
+  return null;
+}

@@ -70,6 +70,9 @@ const filled = (next: string, words: Record<string, string>): string =>
     return plain ? is : word;
   });
 
+/** As a reader has it: without what is there only where an engine was named. */
+const plainly = (next: string): string => filled(next, {});
+
 /** docs/diagnose.md, whole. */
 export function causesDoc(parts: readonly { title: string; rows: readonly CauseRow<never>[] }[]): string {
   const cell = (text: string) => text.replaceAll('|', '\\|');
@@ -87,7 +90,7 @@ export function causesDoc(parts: readonly { title: string; rows: readonly CauseR
       '',
       '| id | when | what it means | next step |',
       '|---|---|---|---|',
-      ...rows.map((r) => `| \`${r.id}\` | ${cell(r.when)} | ${cell(r.sentence)} | \`${cell(r.next)}\` |`),
+      ...rows.map((r) => `| \`${r.id}\` | ${cell(r.when)} | ${cell(r.sentence)} | \`${cell(plainly(r.next))}\` |`),
     ]),
     '',
   ].join('\n');

@@ -4,10 +4,11 @@
  */
 import type { Blind } from '../core/host.ts';
 import type { Toolset } from '../core/scopes.ts';
-import type { Tool } from '../core/tool.ts';
 
 export interface Part {
   toolset: Toolset;
+  /** Of its tools only this one, which can do nothing without the part. */
+  tool?: string;
   /** As in "blind: Docker and its containers". */
   what: string;
   /** Looked at in the middle of a call: some microseconds, and never a question to somebody. Null: it is there. */
@@ -15,7 +16,7 @@ export interface Part {
 }
 
 export interface Parts {
-  off(tool: Pick<Tool, 'toolset'>): { why: string; hint: string } | null;
+  off(tool: { toolset: Toolset; name?: string }): { why: string; hint: string } | null;
   absent(): readonly Blind[];
 }
 
@@ -29,16 +30,17 @@ export function createParts(parts: readonly Part[], elapsed: () => number): Part
     if (now - lookedAt < LOOK_MS) return gone;
     lookedAt = now;
     gone = new Map(
-      parts.flatMap(({ toolset, what, missing }) => {
+      parts.flatMap(({ toolset, tool, what, missing }) => {
         const is = missing();
-        return is ? [[toolset, { what, ...is }] as const] : [];
+        return is ? [[tool ?? toolset, { what, ...is }] as const] : [];
       }),
     );
     return gone;
   };
   return {
-    off({ toolset }) {
-      const is = look().get(toolset);
+    off({ toolset, name }) {
+      const missing = look();
+      const is = missing.get(toolset) ?? missing.get(name ?? toolset);
       return is ? { why: `its part of this host is missing. ${is.why}`, hint: is.fix } : null;
     },
     absent: () => [...look().values()],

@@ -84,5 +84,5 @@ function containerOf(target: string): Source {
 function verdictOf(target: string, o: Pick<DiagnoseAnswer, 'down' | 'causes'>): string {
   const first = o.causes[0];
   const is = o.down === null ? 'cannot be asked' : o.down ? 'is down' : first?.id === 'not_down' ? 'is up' : 'runs';
-  return `${target} ${is}${first ? `, ${first.certainty}: ${first.sentence}` : '.'}`;
+  return `${target} ${is}${first ? `: ${first.sentence}` : '.'}`;
 }

@@ -24,6 +24,14 @@ test('a toolset is left out while its part is missing, and comes back with it, l
   expect(looks).toBe(2);
 });
 
+test('a part may be that of one tool alone: its neighbours stay', () => {
+  const missing = () => ({ why: 'No engine.', fix: 'Install one.' });
+  const parts = createParts([{ toolset: 'triage', tool: 'diagnose', what: 'diagnosis', missing }], () => 0);
+  expect(parts.off({ toolset: 'triage', name: 'diagnose' })?.hint).toBe('Install one.');
+  expect(parts.off({ toolset: 'triage', name: 'undo' })).toBeNull();
+  expect(parts.absent()).toEqual([{ what: 'diagnosis', why: 'No engine.', fix: 'Install one.' }]);
+});
+
 test('the door does not list such tools, and says what is missing when one is called', async () => {
   const there = { is: true };
   let now = 0;
