@@ -118,7 +118,10 @@ async function planOf(i: UpdateInput, ctx: ToolContext, to: ToEngine): Promise<U
   const half = all.find((n) => n.startsWith(`${i.container}${NEW}`)) ?? null;
   if (half !== null || (!all.includes(i.container) && left.length > 0)) throw halfDone(i.container, left, half, ctx);
   const c = await subjectOf(i.container, 'update', ctx, to);
-  if (left.length > 0 && c.state === 'created') throw halfDone(i.container, left, null, ctx);
+  // An engine that comes back starts by itself what was kept or made: that one of the two runs says nothing then.
+  const begun = left.length > 0 ? unfinished(i.container, ctx) : undefined;
+  if (left.length > 0 && (c.state === 'created' || (begun && c.createdAtMs >= begun.atMs - SKEW_MS)))
+    throw halfDone(i.container, left, null, ctx, true);
   const raw = await docker.changes.raw(c.id, to);
   refuseOthers(c, record(raw.HostConfig));
   const shared = (await neighboursOf(c, ctx, to)).shareNetwork;
@@ -236,31 +239,38 @@ function sameName(a: string, b: string): boolean {
   return tag(x) === tag(y);
 }
 
+/** Clocks of an engine elsewhere are not ours. */
+const SKEW_MS = 60_000;
+
 /** As a crash leaves it: a repeated call names it, and does not begin anew on top of it. */
 function halfDone(
   name: string,
   left: readonly string[],
   half: string | null,
   ctx: Pick<ToolContext, 'receipts'>,
+  stands = false,
 ): OpsError {
-  const receipt = ctx.receipts
-    .list(100)
-    .find(
-      (r) =>
-        r.tool === 'container_update' && r.state === 'unfinished' && r.undone === null && aimsAt(r.receipt, name, ctx),
-    );
+  const receipt = unfinished(name, ctx);
   const parts = [
     left.length > 0 ? `the old container stands as ${some(left)}` : null,
     half === null ? null : `the new one as ${half}`,
   ];
   return new OpsError('conflict', `An update of ${name} stopped half way: ${parts.filter(Boolean).join(', ')}.`, {
     hint: receipt
-      ? `undo {"receipt":"${receipt.receipt}"} puts the old one back.`
+      ? `undo {"receipt":"${receipt.receipt}"} puts the old one back${stands ? '; to keep the new one, remove the old one with container_remove' : ''}.`
       : half !== null && left.length === 0
         ? `Remove ${half} (container_remove), then repeat.`
         : `By hand: remove what stands as ${name} or ${half ?? `${name}${NEW}…`}, rename ${left.at(-1) ?? 'the old one'} back to ${name}, and start it.`,
   });
 }
+
+const unfinished = (name: string, ctx: Pick<ToolContext, 'receipts'>) =>
+  ctx.receipts
+    .list(100)
+    .find(
+      (r) =>
+        r.tool === 'container_update' && r.state === 'unfinished' && r.undone === null && aimsAt(r.receipt, name, ctx),
+    );
 
 const aimsAt = (receipt: string, name: string, ctx: Pick<ToolContext, 'receipts'>): boolean =>
   ctx.receipts.get(receipt)?.targets.split(', ').includes(`container:${name}`) === true;
