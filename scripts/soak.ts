@@ -5,6 +5,7 @@
 import { lacking as dockerLacking, startLab } from '../tests/docker/engine.ts';
 import { listSoak } from '../tests/docker/list_soak.ts';
 import { logSoak } from '../tests/docker/log_soak.ts';
+import { type Killing, killedUpdate } from '../tests/docker/update_killed.ts';
 import { many } from '../tests/e2e/many.ts';
 import { workSoak } from '../tests/e2e/work_soak.ts';
 import { imageSoak } from '../tests/image/soak.ts';
@@ -182,6 +183,47 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
           cost('list with stats', s.stats, true),
           cost('the same less the second between samples', [ours - 1_000, raw - 1_000], true),
           cost('list without stats', s.list, false),
+        ];
+      } finally {
+        await lab.close();
+      }
+    },
+  },
+  'docker-update': {
+    about:
+      'an update of a container, its engine killed before, during and after each request to it, back soon or late (about half an hour)',
+    async run() {
+      const row = (what: string, seen: string | number, want: string, ok: boolean) => ({ what, seen, want, ok });
+      const missing = dockerLacking().join(', ');
+      if (missing) return [row('SKIPPED, lacking', missing, '-', process.env.CI !== 'true')];
+      const lab = await startLab('docker');
+      const ends = new Map<string, number>();
+      const wrong: string[] = [];
+      let killed = 0;
+      try {
+        await lab.registry();
+        const { asked } = await killedUpdate(lab, 'clean', { at: null, when: 'before', back: 'soon' });
+        // Looks while it settles are all alike.
+        const first = asked.findIndex((a) => a.endsWith('/start')) + 3;
+        const steps = asked.map((_, i) => i + 1).filter((n) => n <= first || n === asked.length);
+        for (const at of steps)
+          for (const when of ['before', 'during', 'after'] as Killing['when'][])
+            for (const back of ['soon', 'late'] as const) {
+              const k = await killedUpdate(lab, `${at} ${when} ${back}`, { at, when, back });
+              process.stderr.write(`${[at, k.step, when, back, k.told, k.end, ...k.wrong].join(' | ')}\n`);
+              if (k.step !== '-') killed++;
+              ends.set(k.end, (ends.get(k.end) ?? 0) + 1);
+              wrong.push(...k.wrong.map((w) => `${at} ${k.step} ${when} ${back}: ${w}`));
+            }
+        return [
+          row('engines killed', killed, `${steps.length * 6}`, killed > steps.length * 5),
+          row(
+            'how it came to be right',
+            [...ends].map(([end, n]) => `${n} ${end}`).join(', '),
+            'none lost',
+            !ends.has('LOST'),
+          ),
+          row('wrong afterwards', wrong[0] ? `${wrong.length}: ${wrong[0]}` : 0, '0', wrong.length === 0),
         ];
       } finally {
         await lab.close();

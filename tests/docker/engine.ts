@@ -25,7 +25,7 @@ import { cgroups, command, processesOf, type Ran, removeGroup } from '../image/e
 
 const SUITE = 'trixie';
 const PACKAGES =
-  'ca-certificates,docker.io,docker-cli,docker-compose,podman,docker-registry,busybox-static,iptables,nftables,iproute2,procps,runc';
+  'ca-certificates,docker.io,docker-cli,docker-compose,podman,docker-registry,busybox-static,iptables,nftables,iproute2,procps,runc,systemd,systemd-sysv,dbus,systemd-journal-remote';
 
 /** What is missing here; empty: the engines can be started. */
 export function lacking(): string[] {
@@ -38,10 +38,10 @@ export function lacking(): string[] {
 
 /** One root file system for all runs of a machine (DECKHAND_LAB), or for this one. */
 const folder = () => process.env.DECKHAND_LAB ?? join(tmpdir(), 'deckhand-lab');
-const kept = () => join(folder(), 'rootfs');
+export const kept = () => join(folder(), 'rootfs');
 
 /** Made once, whoever comes first; about a minute. */
-async function rootfs(): Promise<string> {
+export async function rootfs(): Promise<string> {
   mkdirSync(folder(), { recursive: true });
   const lock = join(folder(), 'making');
   for (const end = Date.now() + 300_000; !existsSync(kept()); await after(500)) {
@@ -153,8 +153,8 @@ export async function startLab(kind: Kind): Promise<LabEngine> {
   const endpoint = `unix://${socket}`;
   const log = join(dir, 'log');
   writeFileSync(join(dir, 'start.sh'), script(base, share, daemonOf[kind](name)));
-  // Podman's own choice for its containers; what was there before is the machine's.
-  const podmans = () => cgroups('libpod_parent');
+  // Podman's own choice for its containers; what was there before is the machine's, and beside a Docker another lab's.
+  const podmans = () => (kind === 'podman' ? cgroups('libpod_parent') : []);
   const before = podmans();
   const groups = () => [...cgroups(name), ...podmans().filter((g) => !before.includes(g))];
   let outer: ChildProcess | null = null;

@@ -18,8 +18,8 @@ import { callOf, rig, who } from '../fakes/policy.ts';
 import { importImage, type LabEngine, labSettings, realClock, until } from './engine.ts';
 
 export interface Killing {
-  /** The nth request to the engine, from 1; null: none, to see how many there are. */
-  at: number | null;
+  /** The nth request to the engine, from 1, or the first such; null: none, to see how many there are. */
+  at: number | string | null;
   /** Before the engine has it, as it is at it, or when it has done it and nobody has heard. */
   when: 'before' | 'during' | 'after';
   /** Back while the tool is at it, or only after it has ended. */
@@ -70,7 +70,7 @@ export async function killedUpdate(lab: LabEngine, mark: string, kill: Killing):
   const relay = await relayTo(lab.socket, async (req, pass) => {
     const name = `${req.method} ${plain(req.url ?? '')}`;
     asked.push(name);
-    if (down || kill.at !== asked.length) return pass();
+    if (down || (kill.at !== asked.length && kill.at !== name)) return pass();
     step = name;
     if (kill.when === 'before') await dies();
     else if (kill.when === 'during') await Promise.all([pass('unheard'), dies()]);
