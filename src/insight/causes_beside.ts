@@ -22,11 +22,12 @@ import type { CauseHit } from './diagnose.ts';
 
 const inLog = (what: Trouble) => (s: Said) => troubleIn(s.text) === what;
 
-/** Its own log says so, and it is down or ill. */
+/** Its own log says so, and it is down or ill. Where the engine refused the last start, the log is that of an earlier run. */
 const logged = (row: Omit<Row, 'test'>, what: Trouble): Row => ({
   ...row,
   test: (f) => {
-    const hit = (f.down || f.c.health === 'unhealthy') && f.refusal !== row.id ? f.log?.find(inLog(what)) : undefined;
+    const ill = f.down || f.c.health === 'unhealthy';
+    const hit = ill && f.c.error === '' ? f.log?.find(inLog(what)) : undefined;
     return hit ? { certainty: stopped(f) ? 'possible' : 'likely', evidence: [line(hit)] } : null;
   },
 });

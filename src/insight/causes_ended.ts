@@ -54,12 +54,15 @@ export const STANDING: readonly Row[] = [
       const exit = f.end?.exit;
       if (!f.down || !exit) return null;
       const limit = f.c.limits.memoryBytes;
-      const of = limit === null ? 'no memory limit of its own: the host was short' : `memory limit ${bytes(limit)}`;
+      const of = limit === null ? 'no memory limit of its own' : `memory limit ${bytes(limit)}`;
       if (exit.kind === 'oom')
         return { certainty: 'certain', evidence: [of, endedAt(f), ...telling(f).slice(-1)], sentence: exit.reason };
       const unknownKill = exit.kind === 'signal' && exit.code === 137;
       if (!unknownKill) return null;
-      return { certainty: limit === null || f.events === null ? 'possible' : 'likely', evidence: [of, endedAt(f)] };
+      const certainty = limit === null || f.events === null ? 'possible' : 'likely';
+      const sentence =
+        'It may have been killed for want of memory: it got SIGKILL, and the engine knows of nobody who sent it.';
+      return { certainty, evidence: [of, endedAt(f)], sentence };
     },
   },
 ];

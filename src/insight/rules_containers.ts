@@ -15,7 +15,7 @@ export const CONTAINERS: Rule[] = [
     limits: { containers: 1 },
     when: (l) => `${l.containers} or more containers that the engine is about to start again`,
     sentence: 'Containers end again and again; the engine starts them each time.',
-    next: 'container_inspect {"container":"{CONTAINER}"}',
+    next: 'diagnose {"problem":"down","target":"container:{CONTAINER}"}',
     test: (f, l) => those(f, (c) => c.state === 'restarting', l.containers),
   }),
   rule({
@@ -25,7 +25,7 @@ export const CONTAINERS: Rule[] = [
     limits: { containers: 1 },
     when: (l) => `${l.containers} or more running containers whose healthcheck fails`,
     sentence: 'Containers run, but their own healthchecks fail.',
-    next: 'container_inspect {"container":"{CONTAINER}"}',
+    next: 'diagnose {"problem":"down","target":"container:{CONTAINER}"}',
     test: (f, l) => those(f, (c) => c.state === 'running' && c.health === 'unhealthy', l.containers),
   }),
   rule({

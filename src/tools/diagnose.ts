@@ -39,7 +39,7 @@ export const DiagnoseAnswer = z.object({
 export type DiagnoseAnswer = z.output<typeof DiagnoseAnswer>;
 
 const input = z.strictObject({
-  problem: z.enum(PROBLEMS),
+  problem: z.enum(PROBLEMS).describe('down: does not run or answer.'),
   target: z.string().max(LONGEST_SOURCE).describe('container:NAME or container:ENGINE/NAME'),
   since: z.string().max(40).optional().describe('Looks back so far: 2h, RFC 3339.'),
   logs: z.boolean().default(true).describe('Read its log too (needs logs:read).'),

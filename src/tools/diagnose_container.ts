@@ -83,6 +83,9 @@ export async function diagnoseTheContainer(o: Asked, ctx: ToolContext): Promise<
   };
   if (c.state === 'created' && c.mounts.some((m) => m.type === 'bind'))
     gap.of('sources of its mounts', { value: null, why: 'the engine keeps no word of them until it starts' });
+  // Engines keep the last few hundred events only, and some none at all.
+  const forgotten = c.finishedAtMs !== null && !runs && facts.events?.every((e) => e.what !== 'die');
+  if (forgotten) gap.of('who ended it', { value: null, why: 'the engine has no events of that moment any more' });
   return { ...diagnoseContainer(facts, source.engine), state: c.state, checked, unknown: gap.list };
 }
 

@@ -160,6 +160,17 @@ describe('diagnose on the fake engine', () => {
     expect(data.unknown.map((u) => u.what).sort()).toEqual(['events', 'image', 'other containers', 'wanted ports']);
   });
 
+  it('says where an engine has forgotten who ended it, and looks back as far as it is told', async () => {
+    const forgot = await asked(engineOf(), { target: 'container:killed' });
+    expect(forgot.data.unknown.map((u) => u.what)).toContain('who ended it');
+    const docker = engineOf();
+    docker.container('crashed').logs = [said('ERROR long before', 3_600_000)];
+    const at = { target: 'container:crashed' };
+    expect((await asked(docker, at)).text).not.toContain('long before');
+    expect((await asked(docker, { ...at, since: '2h' })).text).toContain('long before');
+    await expect(asked(docker, { ...at, since: 'once' })).rejects.toMatchObject({ code: 'validation' });
+  });
+
   it('names its engine in every call that it advises', async () => {
     const { data } = await asked(engineOf(), { target: 'container:docker/stopped' });
     expect(data.causes[0]?.next).toBe('container_control {"container":"stopped","action":"start","engine":"docker"}');

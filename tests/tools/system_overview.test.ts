@@ -280,8 +280,8 @@ describe('containers in the overview', () => {
     const { data, text } = await overview(docker);
     expect(data.findings.map((f) => [f.id, f.evidence, f.next])).toEqual(
       expect.arrayContaining([
-        ['containers_restarting', 'mailer', 'container_inspect {"container":"mailer"}'],
-        ['containers_unhealthy', 'shop-db-1', 'container_inspect {"container":"shop-db-1"}'],
+        ['containers_restarting', 'mailer', 'diagnose {"problem":"down","target":"container:mailer"}'],
+        ['containers_unhealthy', 'shop-db-1', 'diagnose {"problem":"down","target":"container:shop-db-1"}'],
         ['containers_dead', 'dead', 'container_list {"state":"dead"}'],
       ]),
     );
