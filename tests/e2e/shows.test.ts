@@ -195,28 +195,36 @@ test('a child that burns one core shows 90 to 110 % of it in overview and list',
     processes: { pid: number; cpuPercent: number }[];
     topCpu: { pid: number; cpuPercent: number }[];
   }
-  /** Asked until the window is long enough for the kernel's ticks of 10 ms, and began after the child. */
+  /**
+   * Asked until the window is long enough for the kernel's ticks of 10 ms, and began after the child. Where in the time between question
+   * and answer the window ended only the server knows: the kernel's share of each one that it may have been is counted.
+   */
   async function seen(name: string, args: object, rows: 'processes' | 'topCpu') {
     for (;;) {
+      const sent = performance.now();
       const answer = (await client.callTool({ name, arguments: { ...args } })).structuredContent as never as Answer;
       count();
-      const last = counted.at(-1) as { at: number; ms: number };
-      const first = counted.findLast((c) => c.at <= last.at - answer.windowMs);
-      if (answer.windowMs < 1_000 || !first) {
+      const shares = counted.flatMap((last) => {
+        const first = last.at >= sent ? counted.findLast((c) => c.at <= last.at - answer.windowMs) : undefined;
+        return first ? [((last.ms - first.ms) / (last.at - first.at)) * 100] : [];
+      });
+      if (answer.windowMs < 1_000 || shares.length === 0) {
         await new Promise((resolve) => setImmediate(resolve));
         continue;
       }
-      const got = ((last.ms - first.ms) / (last.at - first.at)) * 100;
-      return { got, shown: answer[rows].find((p) => p.pid === child.pid)?.cpuPercent ?? 0 };
+      const shown = answer[rows].find((p) => p.pid === child.pid)?.cpuPercent ?? 0;
+      return { least: Math.min(...shares), most: Math.max(...shares), shown };
     }
   }
   try {
-    for (const { got, shown } of [
+    for (const { least, most, shown } of [
       await seen('process_list', { by: 'cpu', limit: 50 }, 'processes'),
       await seen('system_overview', {}, 'topCpu'),
     ]) {
-      expect(Math.abs(shown - got), `shown ${shown} %, the kernel gave it ${got.toFixed(0)} %`).toBeLessThanOrEqual(10);
-      if (got >= 98) expect(shown).toBeGreaterThanOrEqual(90);
+      const words = `shown ${shown} %, the kernel gave it ${least.toFixed(0)} to ${most.toFixed(0)} %`;
+      expect(shown, words).toBeGreaterThanOrEqual(least - 10);
+      expect(shown, words).toBeLessThanOrEqual(most + 10);
+      if (least >= 98) expect(shown).toBeGreaterThanOrEqual(90);
       expect(shown).toBeLessThanOrEqual(110);
     }
   } finally {

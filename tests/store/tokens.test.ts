@@ -144,7 +144,15 @@ describe('tokens', () => {
     if (way === 'ours') {
       expect(ends.map((e) => e.status)).toEqual(Array(4).fill('fulfilled'));
       expect(cli.list()).toHaveLength(expected as number);
-    } else
-      expect((JSON.parse(readFileSync(state.tokens, 'utf8')) as { tokens: object[] }).tokens.length).toBeLessThan(40);
+    } else expect(tokensIn(readFileSync(state.tokens, 'utf8'))).toBeLessThan(40);
   });
 });
+
+/** None, where two wrote into each other's text. */
+function tokensIn(text: string): number {
+  try {
+    return (JSON.parse(text) as { tokens: object[] }).tokens.length;
+  } catch {
+    return 0;
+  }
+}
