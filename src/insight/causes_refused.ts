@@ -2,6 +2,7 @@
  * Causes of a container that the engine could not start, or could not start again: from its own words, and where it kept none from what
  * is missing or taken now.
  */
+import type { Port } from '../core/docker.ts';
 import { clip } from '../core/text.ts';
 import { COMMAND, endedAt, INSPECT, LONG, type Row, type Seen, START, telling, words } from './causes_seen.ts';
 import { portIn, type Refusal } from './container_said.ts';
@@ -36,7 +37,7 @@ export const REFUSED: readonly Row[] = [
     test: (f) => {
       if (f.refusal === 'port_taken') return { certainty: 'certain', evidence: words(f), ...takenBy(f) };
       if (!f.down || f.loop) return null;
-      const other = (f.wanted ?? []).map((p) => holder(f, p.hostPort)).find((o) => o !== null);
+      const other = (f.wanted ?? []).map((p) => holder(f, p.hostPort, p.protocol)).find((o) => o !== null);
       return other ? { certainty: 'possible', evidence: [], ...taken(other) } : null;
     },
   },
@@ -118,9 +119,11 @@ interface Holder {
   port: number;
   name: string;
 }
-const holder = (f: Seen, port: number | null): Holder | null => {
-  const has = f.others?.find((o) => o.state === 'running' && o.ports.some((p) => p.hostPort === port && port !== null));
-  return has && port !== null ? { port, name: has.name } : null;
+const holder = (f: Seen, port: number | null, protocol?: Port['protocol']): Holder | null => {
+  if (port === null) return null;
+  const has = (p: Port) => p.hostPort === port && (protocol === undefined || p.protocol === protocol);
+  const other = f.others?.find((o) => o.state === 'running' && o.ports.some(has));
+  return other ? { port, name: other.name } : null;
 };
 const taken = ({ port, name }: Holder): Partial<CauseHit> => ({
   evidence: [`container ${clip(name, 128)} publishes ${port}`],

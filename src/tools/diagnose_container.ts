@@ -58,7 +58,7 @@ export async function diagnoseTheContainer(o: Asked, ctx: ToolContext): Promise<
     if (read.value !== null) checked.push(what);
     return gap.of(what, read);
   };
-  const sinceMs = o.sinceMs ?? ctx.now() - EVENTS_MS;
+  const sinceMs = Math.min(o.sinceMs ?? Number.POSITIVE_INFINITY, ctx.now() - EVENTS_MS);
   const runs = c.state === 'running';
   const [events, image, raw, others, doors, log] = await Promise.all([
     attempt(docker.containers.events(c.id, { ...to, sinceMs, most: EVENTS_READ }), ctx),
@@ -191,12 +191,13 @@ function cleaned(c: ContainerDetail, clean: Clean): ContainerDetail {
     ...c,
     error: clean(c.error),
     image: clean(c.image),
-    command: c.command.map(clean),
-    entrypoint: c.entrypoint.map(clean),
+    // Whole: `--password` and what stands behind it are two words.
+    command: [clean([...c.entrypoint, ...c.command].join(' '))],
+    entrypoint: [],
     networks: c.networks.map(clean),
     restartPolicy: { ...c.restartPolicy, name: clean(c.restartPolicy.name) },
     mounts: c.mounts.map((m) => ({ ...m, source: clean(m.source) })),
     healthLog: c.healthLog.map((h) => ({ ...h, output: clean(h.output).replaceAll('\n', ' ') })),
-    healthcheck: c.healthcheck && { ...c.healthcheck, test: c.healthcheck.test.map(clean) },
+    healthcheck: c.healthcheck && { ...c.healthcheck, test: ['', clean(c.healthcheck.test.slice(1).join(' '))] },
   };
 }

@@ -160,6 +160,21 @@ describe('diagnose on the fake engine', () => {
     expect(data.unknown.map((u) => u.what).sort()).toEqual(['events', 'image', 'other containers', 'wanted ports']);
   });
 
+  it('shows no secret of a command or a healthcheck, not even half of one', async () => {
+    const secret = 'S3cr3tS3cr3tS3cr3tS3cr3t';
+    const docker = engineOf();
+    const command = [...'x'.repeat(60)].flatMap((x) => [x]).concat('--password', secret);
+    Object.assign(docker.container('not-found'), { command, entrypoint: ['serve'], error: '' });
+    const own = docker.container('shop-db-1');
+    own.healthcheck = own.healthcheck && { ...own.healthcheck, test: ['CMD', 'psql', '--password', secret] };
+    own.healthLog = [{ atMs: FAKE_NOW_MS - 1_000, exitCode: 1, output: `${'y'.repeat(205)} --password ${secret}` }];
+    for (const name of ['not-found', 'shop-db-1']) {
+      const { data, text } = await asked(docker, { target: `container:${name}` });
+      expect(data.causes[0]?.evidence.join()).toContain('--password');
+      expect(JSON.stringify(data) + text).not.toContain('S3cr3t');
+    }
+  });
+
   it('says where an engine has forgotten who ended it, and looks back as far as it is told', async () => {
     const forgot = await asked(engineOf(), { target: 'container:killed' });
     expect(forgot.data.unknown.map((u) => u.what)).toContain('who ended it');
