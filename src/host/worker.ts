@@ -56,7 +56,7 @@ interface Thread {
 }
 
 /** Threads in a call, of every pool of this process: while there is one, the process may only end by exitSurely. */
-const inCall = new Set<Thread>();
+const inCall = new Set<object>();
 
 export interface StatfsPoolOptions {
   deadlineMs?: number;
@@ -240,6 +240,51 @@ export class StatfsPool {
     this.#threads.delete(thread);
     void thread.worker.terminate();
   }
+}
+
+/** A thread of another pool (files/pool.ts), whose program is a module that exports `serve(port)`. */
+export interface ModuleThread {
+  post(message: object): void;
+  /** Between true and false it is in a call that may hang. */
+  calling(yes: boolean): void;
+  end(): void;
+}
+
+const MODULE = `
+const { parentPort, workerData } = require('node:worker_threads');
+import(workerData).then((m) => m.serve(parentPort));`;
+
+export function moduleThread(o: {
+  url: URL;
+  name: string;
+  heapMb: number;
+  onMessage: (message: unknown) => void;
+  /** It ended: out of memory, a crash, or `end`. */
+  onGone: () => void;
+}): ModuleThread {
+  const worker = new Worker(MODULE, {
+    eval: true,
+    name: o.name,
+    env: {},
+    execArgv: [],
+    workerData: o.url.href,
+    resourceLimits: { maxOldGenerationSizeMb: o.heapMb, maxYoungGenerationSizeMb: 4 },
+  });
+  const thread: ModuleThread = {
+    post: (message) => worker.postMessage(message),
+    calling: (yes) => void (yes ? inCall.add(thread) : inCall.delete(thread)),
+    end: () => void worker.terminate(),
+  };
+  const gone = () => {
+    inCall.delete(thread);
+    o.onGone();
+  };
+  guardExit();
+  worker.on('message', o.onMessage);
+  worker.on('error', gone);
+  worker.on('exit', gone);
+  worker.unref();
+  return thread;
 }
 
 let guarded = false;
