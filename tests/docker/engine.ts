@@ -117,7 +117,7 @@ const LINKS = [
 
 const daemonOf: Record<Kind, (cgroup: string) => string> = {
   docker: (cgroup) =>
-    `dockerd -H unix:///share/engine.sock --data-root /share/data --exec-root /run/dk --pidfile /run/dk.pid --cgroup-parent /${cgroup}`,
+    `dockerd -H unix:///share/engine.sock --data-root /share/data --exec-root /run/dk --pidfile /run/dk.pid --max-download-attempts 2 --cgroup-parent /${cgroup}`,
   // runc: crun refuses a machine with both kinds of cgroups.
   podman: () =>
     'podman --runtime runc --root /share/data --runroot /run/pm --cgroup-manager cgroupfs --events-backend file system service --time 0 unix:///share/engine.sock',
@@ -158,6 +158,15 @@ export async function startLab(kind: Kind): Promise<LabEngine> {
   const before = podmans();
   const groups = () => [...cgroups(name), ...podmans().filter((g) => !before.includes(g))];
   let outer: ChildProcess | null = null;
+  /** In the engine's network, but among this machine's processes: they would outlive it. */
+  const registries = new Set<ChildProcess>();
+  const ends = async (child: ChildProcess) => {
+    registries.delete(child);
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((done) => child.once('exit', done));
+    child.kill('SIGKILL');
+    await gone;
+  };
 
   /** The first process of the namespaces: with it all others die. */
   const first = (): string => {
@@ -191,6 +200,7 @@ export async function startLab(kind: Kind): Promise<LabEngine> {
       const file = openSync(join(dir, 'registry.log'), 'a');
       const args = ['-t', first(), '-m', '-n', '-r', '-w', 'docker-registry', 'serve', '/share/registry.yml'];
       const child = spawn('nsenter', args, { stdio: ['ignore', file, file] });
+      registries.add(child);
       for (const end = Date.now() + 15_000; ; await after(50)) {
         const up = await engine.inside(['busybox', 'wget', '-q', '-O', '-', 'http://127.0.0.1:5000/v2/'], {
           mayFail: true,
@@ -201,13 +211,10 @@ export async function startLab(kind: Kind): Promise<LabEngine> {
             `The registry did not start: ${readFileSync(join(dir, 'registry.log'), 'utf8').slice(-1000)}`,
           );
       }
-      return async () => {
-        const gone = new Promise((done) => child.once('exit', done));
-        child.kill('SIGKILL');
-        await gone;
-      };
+      return () => ends(child);
     },
     async kill() {
+      await Promise.all([...registries].map(ends));
       const child = outer;
       if (!child || child.exitCode !== null || child.signalCode !== null) return;
       const gone = new Promise((done) => child.once('exit', done));

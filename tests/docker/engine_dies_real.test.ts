@@ -101,40 +101,48 @@ describe.runIf(real)('Docker 26 and its registry die', { timeout: 120_000 }, () 
       const answer = await client.callTool({ name, arguments: args });
       return { ms: performance.now() - t, error: answer.isError === true, text: JSON.stringify(answer) };
     };
+    // Equal reads within a quarter of a second share one answer: each of these is another.
+    let n = 0;
+    const list = () => timed('container_list', { limit: 10 + (n++ % 100) });
     try {
-      const first = await timed('container_list');
+      const first = await list();
       expect(first.error, first.text).toBe(false);
       expect(first.text).toContain('served');
 
       lab.signal('SIGSTOP');
-      const hung = timed('container_list');
+      const hung = list();
+      let over = false;
+      void hung.finally(() => {
+        over = true;
+      });
       // While that one waits, the others are answered.
-      for (let i = 0; i < 3; i++) expect((await timed('system_overview')).ms).toBeLessThan(1_000);
+      let slowest = 0;
+      while (!over) slowest = Math.max(slowest, (await timed('system_overview')).ms);
+      expect(slowest).toBeLessThan(1_000);
       const waited = await hung;
       expect(waited.error, waited.text).toBe(true);
       expect(waited.ms).toBeLessThan(5_000);
-      const next = await timed('container_list');
+      const next = await list();
       expect(next.error, next.text).toBe(true);
       expect(next.ms).toBeLessThan(500);
       expect((await timed('system_overview')).ms).toBeLessThan(1_000);
       lab.signal('SIGCONT');
-      await until('it is found well again', async () => !(await timed('container_list')).error);
+      await until('it is found well again', async () => !(await list()).error);
 
       await lab.kill();
-      const dead = await timed('container_list');
+      const dead = await list();
       expect(dead.error, dead.text).toBe(true);
       expect(dead.ms).toBeLessThan(1_000);
       expect((await timed('system_overview')).ms).toBeLessThan(1_000);
       await lab.start();
       const again = await until('it is used again', async () => {
-        const answer = await timed('container_list');
+        const answer = await list();
         return answer.error ? null : answer;
       });
       expect(again.text).toContain('served');
     } finally {
       await client.close();
       expect(await served.stop()).toBe(0);
-      killRegistry = await lab.registry();
     }
   });
 });
