@@ -19,8 +19,9 @@ export function readBytes(ground: Ground, path: Uint8Array, o: { offset?: number
   const name = shown(place.components);
   if (place.stat.isDirectory())
     throw new OpsError('validation', `That is a folder: ${name}.`, { hint: 'Use file_list for folders.' });
-  const fd = reopen(place, ground.descriptors);
+  let fd: number | undefined;
   try {
+    fd = reopen(place, ground.descriptors);
     const length = bounded(o.length, MAX_READ);
     const asked = Math.trunc(o.offset ?? 0);
     const size = Number(place.stat.size);
@@ -36,7 +37,7 @@ export function readBytes(ground: Ground, path: Uint8Array, o: { offset?: number
   } catch (error) {
     throw failed(error, name);
   } finally {
-    (ground.descriptors?.close ?? fs.closeSync)(fd);
+    if (fd !== undefined) (ground.descriptors?.close ?? fs.closeSync)(fd);
   }
 }
 
