@@ -32,6 +32,9 @@ export const MAX_SHOWN = 500;
 const BATCH = 100;
 const MAX_NEEDED = 200;
 
+/** What systemctl says to a style that it does not know, and to the option itself. */
+const UNKNOWN_STAMP = /invalid value|timestamp/i;
+
 const PLAIN = ['--no-pager', '--full'];
 
 export interface ServicesOptions {
@@ -78,7 +81,7 @@ export function serviceHost(root: Root, o: ServicesOptions): ServiceHost {
       const batch = names.slice(at, at + BATCH);
       const args = () => ['show', '--no-pager', stamps, `--property=${keys.join(',')}`, '--', ...batch];
       let answer = await run(args(), signal);
-      if (answer.code !== 0 && stamps === '--timestamp=unix' && /timestamp/i.test(answer.stderr)) {
+      if (answer.code !== 0 && stamps === '--timestamp=unix' && UNKNOWN_STAMP.test(answer.stderr)) {
         stamps = '--timestamp=us+utc';
         answer = await run(args(), signal);
       }
@@ -187,7 +190,7 @@ function refusal(stderr: string, code: number | null): OpsError {
     });
   if (/access denied|permission denied|not permitted/i.test(stderr))
     return new OpsError('permission', `systemd refused: ${said}`);
-  if (/timestamp|unrecognized option|unknown option/i.test(stderr))
+  if (/invalid value|timestamp|unrecognized option|unknown option/i.test(stderr))
     return new OpsError('unavailable', `This systemctl is too old: ${said}`, {
       hint: 'systemd 247 or later is needed: `systemctl --version` tells which this is.',
     });
