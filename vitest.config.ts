@@ -14,6 +14,8 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: 'forks',
+    reporters:
+      process.env.CI === 'true' && process.env.DECKHAND_REAL === '1' ? ['default', './tests/no_skips.ts'] : ['default'],
     // Much of the suite waits for processes it has started: one worker fewer than processors would leave those idle.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     // `npm run coverage`. What decides who may do what is covered whole; the floor of the rest is what catches a forgotten file.

@@ -12,6 +12,8 @@ const real = process.env.DECKHAND_REAL === '1';
 const missing = real ? lacking() : [];
 if (!real) process.stderr.write('SKIPPED tests/docker/real: needs DECKHAND_REAL=1, root, debootstrap and docker.\n');
 if (missing.length > 0) throw new Error(`DECKHAND_REAL=1, but this machine lacks: ${missing.join(', ')}`);
+const noOld = real ? lackingOld() : [];
+if (noOld.length > 0) process.stderr.write(`SKIPPED Docker 20.10 in tests/docker/real: ${noOld.join(', ')} missing.\n`);
 
 type Runs = Pick<LabEngine, 'docker'>;
 const SAYS = 'echo one; echo bad >&2; echo two; exit 3';
@@ -60,7 +62,7 @@ describe.runIf(real)('Podman', { timeout: 120_000 }, () => {
   readContract(() => ({ docker: lab.host, ...names, events: false }));
 });
 
-describe.runIf(real && lackingOld().length === 0)('Docker 20.10', { timeout: 120_000 }, () => {
+describe.runIf(real && noOld.length === 0)('Docker 20.10', { timeout: 120_000 }, () => {
   let old: Awaited<ReturnType<typeof startEngine>>;
   let docker: ReturnType<typeof dockerAt>;
   const world = (): World & { victim: string } => ({ docker, ...names, events: true });
