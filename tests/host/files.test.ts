@@ -205,7 +205,10 @@ test('thousands of hostile paths: never a byte from outside, never a descriptor 
         reached++;
         return got.path.startsWith(`${root}/`) && !Buffer.from(got.bytes).includes(SECRET);
       } catch (error) {
-        return error instanceof OpsError && error.code !== 'internal' && !error.message.includes('/proc/self/fd');
+        // The path that was asked for may itself have /proc/self/fd in it, and is repeated.
+        const message = (error as Error).message.replace(/: \/.*/s, '');
+        if (error instanceof OpsError && error.code !== 'internal' && !message.includes('/proc/self/fd')) return true;
+        throw error;
       }
     }),
     { numRuns: 6_000 },

@@ -34,7 +34,14 @@ function hanging(o: FilePoolOptions = {}) {
   pools.push(pool);
   return pool;
 }
-const asked = (path: string): Asked => ({ op: 'read', root: root('/'), ours: [], path: Buffer.from(path), limit: 1 });
+const asked = (path: string): Asked => ({
+  op: 'read',
+  root: root('/'),
+  inner: [],
+  ours: [],
+  path: Buffer.from(path),
+  limit: 1,
+});
 let count = 0;
 const hang = () => {
   const path = join(folder, `go-${count++}`);
@@ -115,6 +122,18 @@ test('the real program: list and read through a thread, and what is refused befo
     expect([open.roots().length, open.abandoned()]).toEqual([1, 0]);
   } finally {
     open.close();
+  }
+  fs.mkdirSync(join(at, 'inner'));
+  fs.writeFileSync(join(at, 'inner/x'), 'inner');
+  fs.symlinkSync('inner/x', join(at, 'into'));
+  fs.linkSync(join(at, 'state/y'), join(at, 'innocent'));
+  const two = files({ roots: [root(at), root(join(at, 'inner'))], ours: [join(at, 'state/y')] });
+  try {
+    expect((await two.reader.read(join(at, 'inner/x'), { length: 9 })).bytes.length).toBe(5);
+    await expect(two.reader.read(join(at, 'into'), { length: 9 })).rejects.toThrow('leads into another root');
+    await expect(two.reader.read(join(at, 'innocent'), { length: 9 })).rejects.toThrow('deny list');
+  } finally {
+    two.close();
   }
   expect(() => files({ roots: [root('etc')], ours: [] })).toThrow(/absolute/);
 });

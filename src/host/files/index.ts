@@ -28,7 +28,8 @@ export function files(o: {
     const parts = componentsOf(path);
     const root = rootOf(o.roots, parts, 'read');
     const bytes = Buffer.concat(parts.flatMap((p) => [Buffer.from('/'), p]));
-    const asked = { root, ours: o.ours, path: Uint8Array.from(bytes.length > 0 ? bytes : Buffer.from('/')) };
+    const inner = o.roots.filter((r) => r !== root && r.path.startsWith(`${root.path.replace(/\/+$/, '')}/`));
+    const asked = { root, inner, ours: o.ours, path: Uint8Array.from(bytes.length > 0 ? bytes : Buffer.from('/')) };
     return { asked, mount: mountOf(shown(parts)) };
   }
 

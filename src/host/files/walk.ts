@@ -41,6 +41,8 @@ export interface Ground {
   denied: DeniedName;
   /** Device and inode of what is ours (`idOf`): denied under every name. */
   ours: ReadonlySet<string>;
+  /** Roots below this one. Their own rules hold there, so a link must not lead into them under the rules of this one. */
+  inner?: readonly FileRoot[];
   descriptors?: Descriptors;
 }
 
@@ -144,6 +146,7 @@ export function walk(ground: Ground, path: readonly Buffer[], want: Want): Place
   const { root, denied, ours } = ground;
   const io = ground.descriptors ?? NODE;
   const base = componentsOf(root.path);
+  const inner = (ground.inner ?? []).map((r) => componentsOf(r.path));
   const held: { fd: number; stat: fs.BigIntStats }[] = [];
   /** Resolved components from `/`. The descriptor of the i-th is held[i + 1]; held[0] is `/`. */
   const at: Buffer[] = [];
@@ -194,6 +197,8 @@ export function walk(ground: Ground, path: readonly Buffer[], want: Want): Place
       if (at.length < base.length && !base[at.length]?.equals(name)) throw outside();
       at.push(name);
       if (denied(at)) throw deniedError();
+      if (inner.some((r) => r.length === at.length && r.every((c, i) => at[i]?.equals(c))))
+        throw refused('A symbolic link there leads into another root.', 'Ask for the path that it leads to.');
       const deep = at.length - base.length;
       if (deep > root.depth || at.length > MAX_DEPTH)
         throw refused('That lies deeper in its root than may be reached.', 'The root allows more with `depth`.');
