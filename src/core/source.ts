@@ -6,6 +6,7 @@
 import { CONTAINER_REF } from './docker_refs.ts';
 import { OpsError } from './errors.ts';
 import { nearest } from './nearest.ts';
+import { isUnitName } from './unit_refs.ts';
 
 export const SOURCE_KINDS = ['container', 'unit', 'file', 'journal', 'process', 'url', 'address'] as const;
 export type SourceKind = (typeof SOURCE_KINDS)[number];
@@ -22,8 +23,6 @@ export interface Source {
 
 export const LONGEST_SOURCE = 1_024;
 const ENGINE = /^[a-z0-9][a-z0-9_.-]{0,63}$/i;
-const UNIT = /^[A-Za-z0-9:_.\\@-]{1,255}$/;
-const UNIT_SUFFIX = /\.(?:service|socket|target|timer|mount|automount|swap|path|slice|scope|device)$/;
 const IDENTIFIER = /^[\w.@-]{0,128}$/;
 const MOST_PID = 4_194_304;
 const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}(?:%[\w.-]{1,32})?\])$/;
@@ -66,8 +65,9 @@ export function parseSource(text: string): Source {
       return of({ name: ref, engine });
     }
     case 'unit': {
-      if (!UNIT.test(name)) throw wrong(text, 'that is no name of a unit', []);
-      return of({ name: UNIT_SUFFIX.test(name) ? name : `${name}.service` });
+      const unit = isUnitName(name) ? name : `${name}.service`;
+      if (!isUnitName(unit)) throw wrong(text, 'that is no name of a unit', []);
+      return of({ name: unit });
     }
     case 'file': {
       if (!name.startsWith('/') || name.split('/').includes('..'))

@@ -4,7 +4,17 @@
  * is there still. Only on a machine whose controllers are those of cgroup v1, as CI's are.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
@@ -41,6 +51,7 @@ export interface Systemd {
   close(): Promise<void>;
 }
 
+const PREFIX = 'deckhand-systemd-';
 const ENV = ['env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL=C', 'SYSTEMD_PAGER='];
 
 /**
@@ -73,9 +84,21 @@ rmdir /sys/fs/cgroup/memory/probe
 systemctl daemon-reexec
 `;
 
+/** What a run left that was killed: its processes died with it, its cgroups and its folder could not. */
+function sweep(): void {
+  for (const name of readdirSync(tmpdir()).filter((n) => n.startsWith(PREFIX))) {
+    const dir = join(tmpdir(), name);
+    const age = Date.now() - (statSync(dir, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+    if (age < 600_000 || processesOf(dir).length > 0) continue;
+    for (const group of cgroups(name.toLowerCase())) removeGroup(group);
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
 export async function bootSystemd(): Promise<Systemd> {
+  sweep();
   const base = await rootfs();
-  const dir = mkdtempSync(join(tmpdir(), 'deckhand-systemd-'));
+  const dir = mkdtempSync(join(tmpdir(), PREFIX));
   const share = join(dir, 'share');
   mkdirSync(share);
   const name = basename(dir).toLowerCase();
