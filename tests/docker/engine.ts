@@ -10,6 +10,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmdirSync,
@@ -226,7 +227,16 @@ export async function startLab(kind: Kind): Promise<LabEngine> {
       for (let i = 0; i < 50 && processesOf(dir).length > 0; i++) await after(100);
       rmSync(socket, { force: true });
     },
-    signal: (signal) => void process.kill(Number(first()), signal),
+    signal(signal) {
+      const pid = first();
+      process.kill(Number(pid), signal);
+      // It stands when all of its threads do: on a busy machine some go on for a moment, and answer.
+      const stands = () =>
+        readdirSync(`/proc/${pid}/task`).every((t) =>
+          /^[^)]*\) [TtZX]/.test(readFileSync(`/proc/${pid}/task/${t}/stat`, 'utf8')),
+        );
+      for (const end = Date.now() + 2_000; signal === 'SIGSTOP' && !stands() && Date.now() < end; );
+    },
     async start() {
       const file = openSync(log, 'a');
       outer = spawn('unshare', ['-m', '-n', '-p', '--fork', '--kill-child', 'bash', join(dir, 'start.sh')], {
