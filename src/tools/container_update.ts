@@ -113,7 +113,8 @@ const planned = new WeakMap<UpdateInput, UpdatePlan>();
 
 async function planOf(i: UpdateInput, ctx: ToolContext, to: ToEngine): Promise<UpdatePlan> {
   const { docker } = ctx.host;
-  const all = (await docker.containers.list({ ...to, all: true })).map((x) => x.name);
+  const found = await docker.containers.list({ ...to, all: true });
+  const all = found.map((x) => x.name);
   const left = all.filter((n) => n.startsWith(`${i.container}${OLD}`)).sort();
   const half = all.find((n) => n.startsWith(`${i.container}${NEW}`)) ?? null;
   if (half !== null || (!all.includes(i.container) && left.length > 0)) throw halfDone(i.container, left, half, ctx);
@@ -122,6 +123,11 @@ async function planOf(i: UpdateInput, ctx: ToolContext, to: ToEngine): Promise<U
   const begun = left.length > 0 ? unfinished(i.container, ctx) : undefined;
   if (left.length > 0 && (c.state === 'created' || (begun && c.createdAtMs >= begun.atMs - SKEW_MS)))
     throw halfDone(i.container, left, null, ctx, true);
+  const instead = found.find((x) => left.includes(x.name) && phaseOf(x.state) === 'up');
+  if (instead && phaseOf(c.state) !== 'up')
+    throw new OpsError('conflict', `${instead.name}, kept by an earlier update, runs instead of ${c.name}.`, {
+      hint: `Its restart policy was not switched off. undo that update, or with container_control stop ${instead.name} and start ${c.name}.`,
+    });
   const raw = await docker.changes.raw(c.id, to);
   refuseOthers(c, record(raw.HostConfig));
   const shared = (await neighboursOf(c, ctx, to)).shareNetwork;

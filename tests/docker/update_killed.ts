@@ -88,7 +88,7 @@ export async function killedUpdate(lab: LabEngine, mark: string, kill: Killing):
   await back;
 
   const result: Killed = { step, asked, told: '', end: 'LOST', wrong: [] };
-  const body = (out.status === 'failed' ? {} : out.data) as { state?: string };
+  const body = (out.status === 'failed' ? {} : out.data) as { state?: string; summary?: string; receipt?: string };
   result.told = out.status === 'failed' ? `failed: ${out.error.code}` : `${body.state}`;
   const now = async () => {
     const { out: rows } = await lab.docker(['ps', '-a', '--no-trunc', '--format', '{{.ID}} {{.Names}} {{.State}}']);
@@ -110,7 +110,14 @@ export async function killedUpdate(lab: LabEngine, mark: string, kill: Killing):
     if ((await now()).every((c) => c.id !== old)) result.wrong.push('the old container is gone');
     else if (await isOld()) result.end = 'old';
     else if (body.state === 'done' && (await app())?.state === 'running') result.end = 'new';
-    else {
+    else if (body.state === 'done') {
+      // The engine came back and started the kept one, whose policy it had not heard to forget: the update said so, and its undo helps.
+      const { summary = '', receipt } = body;
+      if (!summary.includes('could not be switched off')) result.wrong.push(`not told: ${summary}`);
+      const undone = await call('undo', { receipt });
+      if (undone.status === 'failed') result.wrong.push(`undo: ${undone.error.message}`);
+      if (await isOld()) result.end = 'named';
+    } else {
       // What the next call says, and what it says to do.
       const next = await call('container_update', settings);
       const said =

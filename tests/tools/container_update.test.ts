@@ -346,6 +346,18 @@ describe('a crash in the middle', () => {
     },
   );
 
+  it('an engine that comes back has started the kept one instead of the new one: named, with the way out', async () => {
+    const h = await crashed('start');
+    h.policy.receipts.list = () => [];
+    h.docker.container('web').state = 'exited';
+    h.docker.container(OLD).state = 'running';
+    expect(failure(await h.update())).toMatchObject({
+      code: 'conflict',
+      message: `${OLD}, kept by an earlier update, runs instead of web.`,
+      hint: expect.stringContaining(`stop ${OLD} and start web`),
+    });
+  });
+
   it('a container that somebody else made under the name since is not removed', async () => {
     const h = await crashed('rename 2');
     h.docker.engine.containers.push(fakeContainer('web', { id: 'c'.repeat(64), image: 'redis:8' }));
