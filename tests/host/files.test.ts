@@ -211,9 +211,10 @@ test('thousands of hostile paths: never a byte from outside, never a descriptor 
         throw error;
       }
     }),
-    { numRuns: 6_000 },
+    // A refusal of everything would hold, too: this one is reached every time, the others a few times in a thousand.
+    { numRuns: 6_000, examples: [[`${root}/`, ['f.txt'], false]] },
   );
-  expect(reached).toBeGreaterThan(10);
+  expect(reached).toBeGreaterThan(0);
   expect(open()).toBe(before);
 });
 
