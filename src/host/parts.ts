@@ -10,7 +10,7 @@ export const hostParts = (o: { docker: DockerSettings }) => [
   {
     toolset: 'triage' as const,
     tool: 'diagnose',
-    what: 'diagnosis of containers (diagnose)',
+    what: 'diagnose',
     missing: () => dockerMissing(o.docker),
   },
 ];

@@ -43,6 +43,15 @@ export function createParts(parts: readonly Part[], elapsed: () => number): Part
       const is = missing.get(toolset) ?? missing.get(name ?? toolset);
       return is ? { why: `its part of this host is missing. ${is.why}`, hint: is.fix } : null;
     },
-    absent: () => [...look().values()],
+    // Several that lack the same thing are said at once: each line is paid for by every overview.
+    absent() {
+      const said = new Map<string, Blind>();
+      for (const is of look().values()) {
+        const key = `${is.why}\n${is.fix}`;
+        const same = said.get(key);
+        said.set(key, same ? { ...same, what: `${same.what}, ${is.what}` } : is);
+      }
+      return [...said.values()];
+    },
   };
 }

@@ -32,6 +32,23 @@ test('a part may be that of one tool alone: its neighbours stay', () => {
   expect(parts.absent()).toEqual([{ what: 'diagnosis', why: 'No engine.', fix: 'Install one.' }]);
 });
 
+test('what lacks the same thing is said in one line', () => {
+  const missing = () => ({ why: 'No engine.', fix: 'Install one.' });
+  const other = () => ({ why: 'No systemd.', fix: 'None.' });
+  const parts = createParts(
+    [
+      { toolset: 'docker', what: 'containers', missing },
+      { toolset: 'services', what: 'units', missing: other },
+      { toolset: 'logs', what: 'logs', missing },
+    ],
+    () => 0,
+  );
+  expect(parts.absent()).toEqual([
+    { what: 'containers, logs', why: 'No engine.', fix: 'Install one.' },
+    { what: 'units', why: 'No systemd.', fix: 'None.' },
+  ]);
+});
+
 test('the door does not list such tools, and says what is missing when one is called', async () => {
   const there = { is: true };
   let now = 0;
