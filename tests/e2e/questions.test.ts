@@ -53,7 +53,12 @@ async function connect(era: Era, over: 'stdio' | 'HTTP', decision: string | null
   return { client, questions };
 }
 
-describe.each(ERAS.flatMap((era) => (['stdio', 'HTTP'] as const).map((over) => ({ era, over }))))(
+/** Each era and each transport once; all four where time is no matter. */
+const all = process.env.DECKHAND_REAL === '1';
+if (!all) process.stderr.write('SKIPPED two of four combinations in tests/e2e/questions: they need DECKHAND_REAL=1.\n');
+const PAIRS = ERAS.flatMap((era) => (['stdio', 'HTTP'] as const).map((over) => ({ era, over })));
+
+describe.each(PAIRS.filter(({ era, over }) => all || (era === '2025-11-25') === (over === 'stdio')))(
   'the official client of $era over $over',
   ({ era, over }) => {
     test('asks its user, once, and what it says holds', async () => {
