@@ -196,7 +196,17 @@ test('thousands of hostile paths: never a byte from outside, never a descriptor 
     fc.string({ maxLength: 12, unit: 'binary' }),
   );
   let reached = 0;
-  const prefix = fc.constantFrom(`${root}/`, `${root}/`, `${root}/`, `${top}/`, '/', '', `${root}/../`);
+  // Some begin at a file that is there: were all refused, the property would hold, too.
+  const prefix = fc.constantFrom(
+    `${root}/a/b/f.txt`,
+    `${root}/`,
+    `${root}/`,
+    `${root}/`,
+    `${top}/`,
+    '/',
+    '',
+    `${root}/../`,
+  );
   fc.assert(
     fc.property(prefix, fc.array(part, { maxLength: 6 }), fc.boolean(), (start, parts, follow) => {
       const g = ground({ symlinks: follow ? 'inside' : 'refuse' });
@@ -211,10 +221,9 @@ test('thousands of hostile paths: never a byte from outside, never a descriptor 
         throw error;
       }
     }),
-    // A refusal of everything would hold, too: this one is reached every time, the others a few times in a thousand.
-    { numRuns: 6_000, examples: [[`${root}/`, ['f.txt'], false]] },
+    { numRuns: 6_000 },
   );
-  expect(reached).toBeGreaterThan(0);
+  expect(reached).toBeGreaterThan(10);
   expect(open()).toBe(before);
 });
 
