@@ -35,7 +35,10 @@ const common = {
   logLevel: 'warning',
 } satisfies BuildOptions;
 
-/** The program, and the child process that reads hardware: apart, so that neither shares a chunk with the other, nor loads it. */
+/**
+ * The program, the child processes that read hardware and parse files, and the program of the threads that touch files: apart, so that
+ * none shares a chunk with another, nor loads it.
+ */
 export async function bundle(): Promise<{ files: Map<string, string>; metafile: Metafile }> {
   const made = await Promise.all([
     build({
@@ -53,6 +56,18 @@ export async function bundle(): Promise<{ files: Map<string, string>; metafile: 
       splitting: true,
       // What systeminformation does elsewhere falls away.
       define: { 'process.platform': '"linux"' },
+    }),
+    build({
+      ...common,
+      entryPoints: { files: 'src/host/files/thread.ts', disk: 'src/host/disk/thread.ts' },
+      chunkNames: 'thread-[hash]',
+      splitting: true,
+    }),
+    build({
+      ...common,
+      entryPoints: { validate: 'src/host/validate/child.ts' },
+      chunkNames: 'validate-[hash]',
+      splitting: true,
     }),
   ]);
   const files = new Map(

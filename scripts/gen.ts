@@ -9,6 +9,10 @@ import { configurationPage, exampleFile } from '../src/config/pages.ts';
 import { CODES, type Code } from '../src/core/errors.ts';
 import { causesDoc } from '../src/insight/diagnose.ts';
 import { CONTAINER_ROWS, ENGINE_AWAY } from '../src/insight/diagnose_container.ts';
+import { DISK_NOTE, DISK_ROWS } from '../src/insight/diagnose_disk.ts';
+import { REACH_ROWS } from '../src/insight/diagnose_reach.ts';
+import { SLOW_NOTE, SLOW_ROWS } from '../src/insight/diagnose_slow.ts';
+import { UNIT_ROWS } from '../src/insight/diagnose_unit.ts';
 import { findingsDoc } from '../src/insight/findings.ts';
 import { catalog } from '../src/tools/index.ts';
 import { overNetwork, overSocket } from './socket_proxy.ts';
@@ -35,7 +39,14 @@ export function pages(): Page[] {
     { path: 'docs/findings.md', make: findingsDoc },
     {
       path: 'docs/diagnose.md',
-      make: () => causesDoc([{ title: 'A container is down', rows: [ENGINE_AWAY, ...CONTAINER_ROWS] }]),
+      make: () =>
+        causesDoc([
+          { title: 'A container is down', rows: [ENGINE_AWAY, ...CONTAINER_ROWS] },
+          { title: 'A unit is down', rows: UNIT_ROWS },
+          { title: 'A disk is full', note: DISK_NOTE, rows: DISK_ROWS },
+          { title: 'The host is slow', note: SLOW_NOTE, rows: SLOW_ROWS },
+          { title: 'Something cannot be reached from here', rows: REACH_ROWS },
+        ]),
     },
     ...catalog.tools.map((tool) => ({ path: `tests/golden/tools/${tool.name}.json`, make: () => golden(tool) })),
   ];

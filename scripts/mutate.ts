@@ -39,6 +39,12 @@ export const MUTATIONS: readonly Mutation[] = [
     put: '',
   },
   {
+    what: 'a tool whose arguments decide is let in without any of its scopes',
+    file: rights,
+    find: '  if (entry) need(who, [entry], tool);\n',
+    put: '',
+  },
+  {
     what: 'mode read-only is forgotten',
     file: rights,
     find: "if (mode === 'read-only')",

@@ -14,7 +14,7 @@ export const prepareLists = (catalog: Catalog): Prepared => ({
     toolset: tool.toolset,
     core: tool.core,
     risk: worstRisk(tool),
-    scopes: { least: tool.scopes.least },
+    scopes: { least: tool.scopes.least, ...(tool.scopes.any ? { any: tool.scopes.any } : {}) },
     json: JSON.stringify(listed(tool)),
   })),
   resources: catalog.resources,

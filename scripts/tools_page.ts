@@ -62,9 +62,14 @@ function section(tool: Tool): string {
 
 **${tool.title}.** ${tool.description}
 
-- Risk: ${riskText(tool)}. Scope: \`${tool.scopes.least}\`${tool.scopes.of ? ', more with some arguments' : ''}.
+- Risk: ${riskText(tool)}. Scope: ${scopeText(tool)}.
 - Answer: ${answer.map((name) => `\`${name}\``).join(', ')}.${tool.cut ? ` May be shortened: ${tool.cut.lists.map((l) => `\`${l}\``).join(', ')}.` : ''}
 ${rows.length ? `\n| argument | values | default | meaning |\n|---|---|---|---|\n${rows.join('\n')}\n` : '- Takes no arguments.\n'}`;
+}
+
+function scopeText({ scopes }: Tool): string {
+  if (scopes.any) return `${scopes.any.map((s) => `\`${s}\``).join(', ')}: as the arguments need`;
+  return `\`${scopes.least}\`${scopes.of ? ', more with some arguments' : ''}`;
 }
 
 function riskText(tool: Tool): string {
@@ -88,5 +93,9 @@ function range(least: number | undefined, most: number | undefined, unit: string
   return least === undefined ? '' : ` (at least ${least}${of})`;
 }
 
-const standard = (p: Property) => (p.default === undefined ? 'none' : `\`${cell(JSON.stringify(p.default))}\``);
+/** A switch that the listing gives no default is off. */
+const standard = (p: Property) => {
+  const is = p.default ?? (p.type === 'boolean' ? false : undefined);
+  return is === undefined ? 'none' : `\`${cell(JSON.stringify(is))}\``;
+};
 const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');

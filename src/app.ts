@@ -4,13 +4,14 @@
  */
 import { resolve } from 'node:path';
 import { dockerSettings } from './config/engines.ts';
-import type { Loaded } from './config/load.ts';
+import { DEFAULT_FILE, type Loaded } from './config/load.ts';
 import { mustMatter, offByConfig } from './config/off.ts';
 import type { Log, Principal } from './core/call.ts';
 import type { Host } from './core/host.ts';
 import type { Receipts } from './core/receipt.ts';
 import { createRedactor } from './core/redact.ts';
 import type { Catalog } from './core/tool.ts';
+import { openIndexing } from './file_indexer.ts';
 import { createHost } from './host/index.ts';
 import { hostParts } from './host/parts.ts';
 import { openSyslog, type Syslog, syslogTrouble } from './host/syslog.ts';
@@ -18,14 +19,17 @@ import { createApprovals } from './policy/approve.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal } from './policy/authenticate.ts';
 import { createCoalescer } from './policy/coalesce.ts';
 import { createDeciding, type Deciding } from './policy/deciding.ts';
+import { createMeasures, type MeasureDesk } from './policy/measures.ts';
 import { createMetrics } from './policy/metrics.ts';
 import { createParts } from './policy/parts.ts';
 import { createDoor } from './policy/pipeline.ts';
 import type { Clock, Door, Policy } from './policy/ports.ts';
+import { createProbing } from './policy/probing.ts';
 import { createRate } from './policy/rate.ts';
 import { createRefusals } from './policy/refusals.ts';
 import { resultsFor } from './policy/results.ts';
 import { createSlots } from './policy/slots.ts';
+import { createTransfers, type TransferDesk } from './policy/transfers.ts';
 import { createUnderWay } from './policy/under_way.ts';
 import { receiptsFor } from './policy/undo.ts';
 import { createSampler } from './sampler.ts';
@@ -35,6 +39,7 @@ import { type AuditFiles, auditFiles, lineOf } from './store/audit_files.ts';
 import { headLine } from './store/audit_heads.ts';
 import { searchAudit } from './store/audit_read.ts';
 import { openDb } from './store/db.ts';
+import { openDiskHistory } from './store/disk_snapshots.ts';
 import { openKept } from './store/kept.ts';
 import { type Lease, openLeases } from './store/leases.ts';
 import { openLocks } from './store/locks.ts';
@@ -53,6 +58,10 @@ export interface App {
   host: Host;
   state: StateDir;
   info: { hostname: string; kind: string; version: string };
+  /** Files that the HTTP face takes and gives by requests of their own. */
+  transfers: TransferDesk;
+  /** Who may measure the way here, over HTTP. */
+  measures: MeasureDesk;
   principals: { stdio(): Principal; cli(): Principal; bearer(secret: string): Principal | null };
   tokens: Tokens;
   /** What a person at this host decides. No tool and no route of the HTTP face leads here. */
@@ -74,6 +83,7 @@ export function auditOf(dir: string): AuditFiles {
   return auditFiles(resolve(dir));
 }
 export const auditLine = lineOf;
+export { POLKIT_PATH, polkitRule } from './insight/polkit_rule.ts';
 export type { AuditFiles };
 
 export type Role = 'serve' | 'stdio' | 'cli';
@@ -91,6 +101,15 @@ function syslogFor(how: Loaded['config']['audit']['heads'], log: Log): Syslog | 
   return null;
 }
 
+/** What no tool opens, under whatever root: our state with its keys and tokens, the settings, and the secrets that they name. */
+function ourFiles({ config, file, secretFiles }: Loaded): string[] {
+  const keys = [config.docker.certPath, ...config.docker.engines.map((e) => e.certPath)].filter((p) => p != null);
+  const peers = config.peers.map((p) => p.tokenFile);
+  return [config.state.dir, DEFAULT_FILE, ...(file ? [file] : []), ...secretFiles, ...keys, ...peers].map((p) =>
+    resolve(p),
+  );
+}
+
 const EXPIRY_MS = 30_000;
 
 function hourly(work: () => void): () => void {
@@ -103,6 +122,17 @@ function tidy(prune: () => void, log: Log): void {
     prune();
   } catch (err) {
     log.warn({ err }, 'old receipts could not be removed; tried again in an hour');
+  }
+}
+
+/** Old files of the trash go for good; without a root to write there is none, and nothing is loaded for it. */
+async function emptied(files: Host['files'], log: Log): Promise<void> {
+  if (!files.roots().some((root) => root.access === 'write')) return;
+  try {
+    const { entries, freedBytes } = await files.changer.emptyTrash({ olderThanMs: files.changer.trashKeepsMs() });
+    if (entries > 0) log.info({ entries, freedBytes }, 'Old files of the trash are gone for good.');
+  } catch (err) {
+    log.warn({ err }, 'the trash of files could not be emptied; tried again in an hour');
   }
 }
 
@@ -148,13 +178,20 @@ export async function createApp(o: {
   const receipts = openReceipts(state, db, { self });
   const leases = openLeases(state, log);
   const docker = dockerSettings(config);
+  const ours = ourFiles(o.loaded);
+  const indexing = openIndexing({ settings: config.files, ours, state, lease: leases.tryLease, clock, log });
   const host = createHost({
     procRoot: config.host.root,
     log,
     protect: config.processes.protect,
     stateDir: config.state.dir,
+    diskHistory: openDiskHistory(db),
     docker,
     dockerRules: config.docker,
+    serviceRules: config.services,
+    probes: { allow: config.net.allow, deny: config.net.deny },
+    peers: config.peers,
+    files: { ...config.files, ours, index: indexing.index },
   });
   const identity = host.system.identity();
   const sampler = createSampler({
@@ -168,7 +205,7 @@ export async function createApp(o: {
   const off = offByConfig(config);
   const tools = o.catalog ?? catalog;
   // What the owner has switched off is not missed.
-  const wanted = hostParts({ docker }).filter((part) =>
+  const wanted = hostParts({ docker, root: config.host.root, roots: config.files.roots }).filter((part) =>
     tools.tools.some((t) => t.toolset === part.toolset && (part.tool ?? t.name) === t.name && !off(t)),
   );
   const parts = createParts(wanted, clock.elapsed);
@@ -195,6 +232,12 @@ export async function createApp(o: {
       changesPerHour: config.limits.changesPerHour,
       clock,
     }),
+    probing: createProbing({
+      reserve: quotas.reserve,
+      perMinute: config.net.probesPerMinute,
+      addressesPerHour: config.net.addressesPerHour,
+      clock,
+    }),
     slots: createSlots({ inAll: config.limits.concurrentCalls, perPrincipal: config.limits.concurrentPerPrincipal }),
     approvals: createApprovals({ ...config.approvals, mode: config.mode, store: questions, audit, redactor, log }),
     locks: { acquire: (key) => locks.acquire(key, self) },
@@ -209,6 +252,8 @@ export async function createApp(o: {
     log,
     waitMs: config.limits.waitSeconds * 1_000,
   };
+  const transfers = createTransfers(config.files.transfers, policy);
+  policy.transfers = transfers;
   const results = resultsFor(
     {
       kept: kept.get,
@@ -228,6 +273,7 @@ export async function createApp(o: {
     for (const { what, why, fix } of parts.absent()) log.info({ what, why, fix }, 'Left out: this host lacks it.');
     audit.append('start', { role: o.role, version: o.version, mode: config.mode, uid });
     sampler.start(o.role === 'stdio' ? 500 : 0);
+    indexing.start({ files: host.files, redactor, secrets: config.redact.values });
   }
   const deciding = createDeciding({ store: questions, audit, log });
   // What runs out is on record also when nobody asks again.
@@ -240,7 +286,13 @@ export async function createApp(o: {
   }, EXPIRY_MS);
   expiry.unref();
   // A command ends before anything has grown old.
-  const stopTidying = o.role === 'cli' ? null : (o.everyHour ?? hourly)(() => tidy(receipts.prune, log));
+  const stopTidying =
+    o.role === 'cli'
+      ? null
+      : (o.everyHour ?? hourly)(() => {
+          tidy(receipts.prune, log);
+          void emptied(host.files, log);
+        });
   // A server has the slow facts before it is asked; a client's process leaves the start to its first answer.
   if (o.role === 'serve') void host.system.health({ waitMs: 0 }).catch(() => {});
   const turnsMs = Math.max(3 * config.sampling.seconds, 30) * 1_000;
@@ -252,6 +304,8 @@ export async function createApp(o: {
     host,
     state,
     info,
+    transfers,
+    measures: createMeasures(config.net.measure, policy),
     principals: {
       stdio: () => stdioPrincipal(uid, config.stdio.role),
       cli: () => cliPrincipal(uid, config.cli.role),
@@ -274,6 +328,7 @@ export async function createApp(o: {
       if (left > 0)
         log.error({ left }, 'stopped in the middle of a change: its intent is on record, its outcome is not');
       await sampler[Symbol.asyncDispose]();
+      await indexing.close();
       policy.refusals.close();
       if (o.role !== 'cli') audit.append('stop', { role: o.role });
       audit.close();

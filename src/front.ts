@@ -26,7 +26,10 @@ export function openFront({ config }: Loaded, version: string): Front {
   openState(config.state.dir);
   const principal = stdioPrincipal(process.getuid?.() ?? 0, config.stdio.role);
   const off = offByConfig(config);
-  const parts = createParts(hostParts({ docker: dockerSettings(config) }), () => performance.now());
+  const parts = createParts(
+    hostParts({ docker: dockerSettings(config), root: config.host.root, roots: config.files.roots }),
+    () => performance.now(),
+  );
   return {
     info: { ...nameOf(config.host.root), version },
     principal,

@@ -22,13 +22,14 @@ const MAY: Record<string, { from: string[]; why: string }> = {
   },
   'log.ts': { from: ['core'], why: 'one way to write a line' },
   'sampler.ts': { from: ['core', 'policy'], why: 'samples; decides nothing' },
+  'file_indexer.ts': { from: ['core', 'policy', 'store'], why: 'keeps an index; decides when' },
   'main.ts': { from: ['cli'], why: 'the entry' },
   'front.ts': {
     from: ['core', 'config', 'store', 'host', 'policy'],
     why: 'the wiring of a first answer over stdio, before app.ts is loaded',
   },
   'app.ts': {
-    from: ['core', 'config', 'store', 'host', 'insight', 'tools', 'policy', 'log.ts', 'sampler.ts'],
+    from: ['core', 'config', 'store', 'host', 'insight', 'tools', 'policy', 'log.ts', 'sampler.ts', 'file_indexer.ts'],
     why: 'the only wiring',
   },
 };
@@ -50,17 +51,25 @@ const ONLY: Record<string, { where: RegExp; instead: string }> = {
   hono: { where: /^src\/edge\//, instead: 'HTTP is a face' },
   '@hono/node-server': { where: /^src\/edge\//, instead: 'HTTP is a face' },
   'node:http': {
-    where: /^src\/(edge\/|host\/docker\/transport\.ts$)/,
-    instead: 'HTTP is a face; engines are asked by src/host/docker/transport.ts',
+    where: /^src\/(edge\/|host\/docker\/transport\.ts$|host\/net\/(?:probe_connect|measure)\.ts$)/,
+    instead: 'HTTP is a face; engines are asked by src/host/docker/transport.ts, others by host.probes',
   },
-  'node:https': { where: /^src\/host\/docker\/transport\.ts$/, instead: 'ask src/host/docker/transport.ts' },
+  'node:https': {
+    where: /^src\/host\/(?:docker\/transport|net\/measure)\.ts$/,
+    instead: 'ask src/host/docker/transport.ts, or host.measure',
+  },
+  'dns-packet': { where: /^src\/host\/net\/probe_dns\.ts$/, instead: 'ask host.probes.dns' },
   dockerode: { where: /^src\/host\/docker\//, instead: 'ask the host for `docker`' },
   pino: { where: /^src\/log\.ts$/, instead: 'take a Log' },
   re2js: {
-    where: /^src\/insight\/log_match\.ts$/,
-    instead: 'ask expression() of src/insight/log_match.ts: it is loaded on first use',
+    where: /^src\/(insight\/log_match|host\/files\/content)\.ts$/,
+    instead: 'ask expression() of src/insight/log_match.ts, or host.files.find: it is loaded on first use',
   },
-  yaml: { where: /^src\/config\//, instead: 'settings come from config' },
+  yaml: {
+    where: /^src\/(?:config\/|host\/validate\/yaml\.ts$)/,
+    instead: 'settings come from config; of files, ask host.validate: what they can cost a parser, a child pays',
+  },
+  'smol-toml': { where: /^src\/host\/validate\/child\.ts$/, instead: 'ask host.validate' },
   zod: {
     where: /^src\/(core|config|tools|policy|edge|cli|store|insight)\//,
     instead: 'the host gives records, not schemas',

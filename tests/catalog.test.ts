@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { RISKS, readsOnly, SCOPES, TOOLSETS } from '../src/core/scopes.ts';
 import { hintsOf, type Tool, worstRisk } from '../src/core/tool.ts';
+import { listed } from '../src/edge/listing.ts';
 import { catalog } from '../src/tools/index.ts';
 import { fixtureCatalog } from './fakes/tools.ts';
 
@@ -23,13 +24,13 @@ interface Json {
 }
 const inputOf = (tool: Tool) => z.toJSONSchema(tool.input, { io: 'input' }) as Json;
 /** What a model pays for a tool in its list: o200k_base. */
-const cost = (tool: Tool) => {
-  const { $schema: _, ...schema } = inputOf(tool);
-  return encode(JSON.stringify({ name: tool.name, description: tool.description, inputSchema: schema })).length;
-};
+const cost = (tool: Tool) =>
+  encode(JSON.stringify({ name: tool.name, description: tool.description, inputSchema: listed(tool).inputSchema }))
+    .length;
 
 /** Names that say it all without a description. */
-const CLEAR = /^(limit|offset|user|name|state|parent|tree|by|groups|cancel|dry_run|pid)$/;
+const CLEAR =
+  /^(limit|offset|user|name|state|parent|tree|by|groups|cancel|dry_run|pid|path|regex|context|after|sort|hash|depth|kind)$/;
 
 describe.each(catalog.tools.map((t) => [t.name, t] as const))('%s', (name, tool) => {
   test('is named noun_verb (or one verb), and describes itself in 600 characters that end with what to use instead', () => {
@@ -70,7 +71,9 @@ describe.each(catalog.tools.map((t) => [t.name, t] as const))('%s', (name, tool)
     expect(hintsOf(tool)).toMatchObject({ readOnlyHint: readsOnly(worst), destructiveHint: worst === 'destroy' });
     expect(Boolean(tool.handler)).toBe(readsOnly(worst));
     expect(Boolean(tool.change)).toBe(!readsOnly(worst));
-    if (tool.scopes.least === null) expect(tool.perPrincipal, 'only a handle may stand for a scope').toBe(true);
+    if (tool.scopes.any)
+      expect([tool.scopes.least, tool.scopes.any.length > 0, !!tool.scopes.of]).toEqual([null, true, true]);
+    else if (tool.scopes.least === null) expect(tool.perPrincipal, 'only a handle may stand for a scope').toBe(true);
     else expect(SCOPES).toContain(tool.scopes.least);
     if (!readsOnly(worst)) {
       // What takes back a change needs what that needed.

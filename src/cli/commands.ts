@@ -296,7 +296,16 @@ export const COMMANDS: readonly Command[] = [
     usage: '',
     summary: 'Tell what this host lacks or hides, with the exact command for each.',
     details: 'Changes nothing. Exit code 1 when something is broken, 0 otherwise.',
-    options: [json('As JSON: code, severity, title, text, fix.')],
+    options: [
+      json('As JSON: code, severity, title, text, fix.'),
+      {
+        name: 'polkit',
+        kind: 'boolean',
+        text: 'Print, instead, the polkit rule that lets a user other than root change the units of services.allow.',
+      },
+      { name: 'user', kind: 'value', value: 'NAME', text: 'Of the rule; deckhand by default.' },
+    ],
+    examples: ['deckhand doctor', 'deckhand doctor --polkit | sudo tee /etc/polkit-1/rules.d/50-deckhand.rules'],
   },
   {
     name: 'version',

@@ -9,11 +9,13 @@ import { join } from 'node:path';
 import { type App, auditOf, createApp } from '../app.ts';
 import { environment } from '../config/env.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
-import { toOpsError } from '../core/errors.ts';
+import { OpsError, toOpsError } from '../core/errors.ts';
 import { createLog } from '../log.ts';
 import type { Run } from './commands.ts';
 import { auditChecks } from './doctor_audit.ts';
+import { fileChecks } from './doctor_files.ts';
 import { hostChecks } from './doctor_host.ts';
+import { printPolkit } from './doctor_polkit.ts';
 import { configChecks, nodeChecks, portChecks, stateChecks, storeChecks } from './doctor_state.ts';
 import { usageChecks } from './doctor_usage.ts';
 import { wrap } from './table.ts';
@@ -31,6 +33,9 @@ export interface Check {
 }
 
 export async function run({ own, io, load }: Run): Promise<number> {
+  if (own.polkit === true) return printPolkit({ own, io, load });
+  if (own.user !== undefined)
+    throw new OpsError('validation', '--user goes with --polkit.', { hint: 'deckhand doctor --polkit --user NAME' });
   const checks = await examine(load);
   checks.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
   if (own.json) io.out(JSON.stringify(checks, null, io.outTty ? 2 : 0));
@@ -70,6 +75,8 @@ async function examine(load: Run['load']): Promise<Check[]> {
       app = await tryOpen(elsewhere, checks);
     }
     if (app) checks.push(...(await hostChecks(app.host.system)));
+    // By now root has become the service's user, where the state is a service's.
+    checks.push(...fileChecks(loaded.config.files.roots));
   } finally {
     await app?.close();
     if (spare) rmSync(spare, { recursive: true, force: true });

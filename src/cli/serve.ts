@@ -19,7 +19,8 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
   const { config, door, info, log, principals, live, ready } = app;
   const { allowedHosts, allowedOrigins } = config.http;
   const http = { ...config.http, allowedHosts: [...allowedHosts], allowedOrigins: [...allowedOrigins] };
-  const face = createHttp({ door, info, log, http, live, ready, bearer: principals.bearer });
+  const { transfers, measures } = app;
+  const face = createHttp({ door, info, log, http, live, ready, transfers, measures, bearer: principals.bearer });
   let control: Control | null = null;
   try {
     const { url } = await face.listen();

@@ -42,6 +42,8 @@ export interface Loaded<C = Config> {
   origins: ReadonlyMap<string, Origin>;
   /** The file that was read. */
   file: string | null;
+  /** Files of secrets that settings named. */
+  secretFiles: readonly string[];
 }
 
 /** DECKHAND_* names that are no settings: the file's, the one that turns on the tests with real parts, and the folder of those. */
@@ -74,6 +76,7 @@ export async function loadSettings(known: readonly Setting[], input: LoadInput):
   const runner = input.runner ?? { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
   const around = surroundings(env);
   const problems = new Problems();
+  const read: string[] = [];
   const secretFiles = new Map(known.filter((s) => s.secret).map((s) => [`${s.path}_file`, s]));
 
   const pathFrom = (text: string, base: string) =>
@@ -86,6 +89,7 @@ export async function loadSettings(known: readonly Setting[], input: LoadInput):
       return null;
     }
     try {
+      read.push(pathFrom(path, base));
       const text = readTrusted(pathFrom(path, base), 'the secret file', runner, MOST_SECRET_BYTES);
       const lines = text.split(/\r?\n/).filter((l) => l !== '');
       const value = setting.kind === 'texts' ? lines : text.replace(/\r?\n$/, '');
@@ -190,7 +194,7 @@ export async function loadSettings(known: readonly Setting[], input: LoadInput):
   }
 
   if (problems.all.length) throw brokenConfig(problems);
-  return { config: freeze(config), origins, file: text === null ? null : file.path };
+  return { config: freeze(config), origins, file: text === null ? null : file.path, secretFiles: read };
 }
 
 function chosenFile(flags: Flags, env: Env, input: LoadInput, cwd: string): { path: string; must: boolean } {

@@ -1,14 +1,16 @@
 /** Config is the upper bound of what anybody sees: toolsets, then the lists of names. Who sees what within it is policy's to say. */
 import { OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
-import type { Tool } from '../core/tool.ts';
+import { readsOnly } from '../core/scopes.ts';
+import { type Tool, worstRisk } from '../core/tool.ts';
 import type { Loaded } from './load.ts';
 import type { Config } from './schema.ts';
 
 /** Why the tool is off here, null when it is on. */
-type Off = (tool: Pick<Tool, 'name' | 'toolset' | 'core'>) => { why: string; hint: string } | null;
+type Off = (tool: Pick<Tool, 'name' | 'toolset' | 'core' | 'risk'>) => { why: string; hint: string } | null;
 
-export function offByConfig(config: Pick<Config, 'toolsets' | 'tools'>): Off {
+export function offByConfig(config: Pick<Config, 'toolsets' | 'tools' | 'files'>): Off {
+  const writable = config.files.roots.some((root) => root.access === 'write');
   const sets = new Set<string>(config.toolsets);
   const allow = new Set(config.tools.allow);
   const deny = new Set(config.tools.deny);
@@ -22,6 +24,12 @@ export function offByConfig(config: Pick<Config, 'toolsets' | 'tools'>): Off {
       return { why: 'the config denies it.', hint: 'Remove it from `tools.deny` in the config.' };
     if (allow.size > 0 && !allow.has(tool.name))
       return { why: 'the config does not allow it.', hint: 'Add it to `tools.allow` in the config.' };
+    // Each would be refused whatever it is asked, and costs every conversation its place in the list.
+    if (tool.toolset === 'files' && !writable && !readsOnly(worstRisk(tool)))
+      return {
+        why: 'no folder may be written.',
+        hint: 'Give a root of `files.roots` the access `write` in the config.',
+      };
     return null;
   };
 }

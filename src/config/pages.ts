@@ -69,7 +69,7 @@ export function configurationPage(known: readonly Setting[] = settings()): strin
       text += `| \`${s.path}\`<br>${names(s)} | ${cell(defaultCell(s))} | ${cell(`${s.description} ${sentence(s)}`)} |\n`;
     for (const s of list)
       if (s.example)
-        text += `\n\`\`\`yaml\n${s.keys[0]}:\n  ${s.keys.slice(1).join('.')}:\n${s.example.replace(/^/gm, '    ')}\n\`\`\`\n`;
+        text += `\n\`\`\`yaml\n${s.keys.map((key, depth) => `${'  '.repeat(depth)}${key}:\n`).join('')}${s.example.replace(/^/gm, '  '.repeat(s.keys.length))}\n\`\`\`\n`;
   }
   return text;
 }

@@ -13,34 +13,21 @@ import {
   Endpoint,
   EngineEntry,
 } from './docker.ts';
+import { DEFAULT_ROOTS, DENY_EXPECTS, DenyGlob, FileIndexSettings, FileRootEntry, ROOTS_EXAMPLE } from './folders.ts';
+import { PREFIX_EXPECTS, PrefixText } from './net.ts';
+import { PEERS_EXAMPLE, PeerList } from './peers.ts';
 import { RULES_EXAMPLE, Rule } from './rules.ts';
-
-interface Meta {
-  /** Never printed, never taken from the environment or a flag (both are visible to others): the file, or `<name>_file`. */
-  secret?: true;
-  /** Of a number, for people. */
-  unit?: string;
-  /** What a correct value is, where type and bounds do not say it. */
-  expects?: string;
-  /** A path: `~/` is the home folder; a relative one counts from the config file's folder, or from where the command was run. */
-  folder?: true;
-  /** What the default is, where it depends on the machine. */
-  defaultText?: string;
-  /** A flag may only choose among what the file or the environment allows. */
-  flagNarrows?: true;
-  /** Lines of YAML that show how a list of maps is written. */
-  example?: string;
-}
-
-function set<S extends z.ZodType>(schema: S, description: string, meta: Meta = {}): S {
-  return schema.describe(description).meta({ description, ...meta }) as S;
-}
+import { set } from './setting.ts';
+import { UNIT_GLOB_EXPECTS, UnitGlob } from './units.ts';
 
 const int = (least: number, most: number, standard: number) => z.number().int().min(least).max(most).default(standard);
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
+const upTo = (standardGiB: number) => int(KiB, 1024 * GiB, standardGiB * GiB);
+const BYTES = { unit: 'bytes' };
+const MINUTES = { unit: 'minutes' };
 
 /** A path or an address has no control characters: they would forge lines in logs and answers. */
 const plain = (most: number) =>
@@ -220,6 +207,77 @@ export const ConfigSchema = z.strictObject({
       'Folders below which `stack_apply` may mount more than the containers of a stack have mounted already. Who can make links in them can reach other folders.',
       { expects: 'absolute paths of folders' },
     ),
+  }),
+  files: z.strictObject({
+    roots: set(
+      z
+        .array(FileRootEntry)
+        .max(64)
+        .refine((list) => new Set(list.map((r) => r.path)).size === list.length, 'expected each path once')
+        .default(DEFAULT_ROOTS),
+      'Folders whose files may be used. `access`: read (default) or write; `depth`: levels below it that may be reached (64); `oneFilesystem`: false also reaches what is mounted in it (true); `symlinks`: follow links that stay `inside` it (default) or `refuse` them; `index`: keep its `names` or `contents` at hand for file_search (none). A list given here replaces the default. Keys, passwords and Deckhand’s own files are never opened.',
+      {
+        expects: 'a list of maps of path, access, depth, oneFilesystem, symlinks and index',
+        defaultText: '/etc and /var/log, to read',
+        example: ROOTS_EXAMPLE,
+      },
+    ),
+    deny: set(
+      z.array(DenyGlob).max(500).default([]),
+      'Files and folders that are never opened, besides the deny list that is built in.',
+      { expects: DENY_EXPECTS },
+    ),
+    trashDays: set(int(1, 3_650, 7), 'What `file_delete` moved away goes for good after so many days.', {
+      unit: 'days',
+    }),
+    index: FileIndexSettings,
+    transfers: z.strictObject({
+      links: set(
+        z.boolean().default(false),
+        'Whether the URL of a file on its way serves without a token, once and for ten minutes: for programs that cannot send one. Whoever reads the URL has the file.',
+      ),
+      minutes: set(
+        int(1, 60, 30),
+        'How long the URL of `file_download` serves, and `file_upload` waits for the next bytes.',
+        MINUTES,
+      ),
+      maxBytes: set(upTo(16), 'Largest file that `file_download` gives and `file_upload` takes.', BYTES),
+      principalBytes: set(upTo(16), 'Bytes that uploads of one principal may come to at once.', BYTES),
+      allBytes: set(upTo(32), 'Bytes that all uploads may come to at once.', BYTES),
+      atOnce: set(int(1, 1000, 8), 'Files on their way over HTTP at once.'),
+      perPrincipal: set(int(1, 1000, 4), 'Files on their way over HTTP at once for one principal.'),
+    }),
+  }),
+  net: z.strictObject({
+    allow: set(
+      z.array(PrefixText).max(200).default([]),
+      'Networks that `net_probe` may reach beside the Internet and those that this host is in: private ones, or loopback (127.0.0.0/8). Metadata services and link-local addresses are never reached.',
+      { expects: PREFIX_EXPECTS },
+    ),
+    deny: set(z.array(PrefixText).max(200).default([]), 'Networks that `net_probe` never reaches.', {
+      expects: PREFIX_EXPECTS,
+    }),
+    probesPerMinute: set(int(1, 10_000, 60), 'Probes of one principal in a minute: connections, queries and pings.'),
+    addressesPerHour: set(int(1, 10_000, 60), 'Different addresses that one principal may probe in an hour.'),
+    measure: set(
+      z.boolean().default(false),
+      'Whether other Deckhands may measure the way to this one (`/measure`, for tokens with net:read): up to 512 MiB and 10 s each way, one at a time for a token.',
+    ),
+  }),
+  peers: set(
+    PeerList,
+    'Other Deckhands that `net_bandwidth` may measure the way to, by name. `tokenFile` holds a token made there (viewer is enough), and only its owner may read it; there `net.measure` must be on. `plain: true` allows http.',
+    { expects: 'a list of maps of name, url, plain and tokenFile', example: PEERS_EXAMPLE },
+  ),
+  services: z.strictObject({
+    allow: set(
+      z.array(UnitGlob).max(200).default([]),
+      'Units that `service_control` may change. Everything else is only looked at. What holds up the host and the way to it (ssh, network, D-Bus, systemd itself, Deckhand) is not stopped, restarted or disabled even so.',
+      { expects: UNIT_GLOB_EXPECTS },
+    ),
+    protect: set(z.array(UnitGlob).max(200).default([]), 'Units that are never changed, whatever else allows it.', {
+      expects: UNIT_GLOB_EXPECTS,
+    }),
   }),
   stdio: z.strictObject({
     role: set(

@@ -2,10 +2,12 @@
 import type { AuditSearch } from './audit.ts';
 import type { OpsError } from './errors.ts';
 import type { Blind, Host, ProcessList, Snapshot } from './host.ts';
+import type { Probing } from './probe.ts';
 import type { Receipts } from './receipt.ts';
 import type { Redactor } from './redact.ts';
 import type { Scope, Toolset } from './scopes.ts';
 import type { View } from './tool.ts';
+import type { Transfers } from './transfer.ts';
 
 /** `stdio` (launched by a client) and `cli` (a person at a terminal) are never the same principal. */
 export interface Principal {
@@ -104,6 +106,10 @@ export interface ToolContext {
   audit: AuditSearch;
   /** What changes left to undo them, as far as this principal may. */
   receipts: Receipts;
+  /** How much of the network this principal may still probe. */
+  probing: Probing;
+  /** Files that are too large for an answer. Absent in tests: the caller is on this host. */
+  transfers?: Transfers;
 }
 
 /** Of an approval: asked for, decided, used up, run out. */

@@ -1,22 +1,29 @@
 /** The two ways to define a tool. They infer the types at the definition, add what every tool of the kind has, and forget them. */
 import * as z from 'zod';
-import { ChangeAnswer, More } from './schema.ts';
+import { ChangeAnswer, More, once } from './schema.ts';
 import type { ChangeTool, ReadTool, Tool } from './tool.ts';
 
 export function defineRead<I extends z.ZodObject, O extends z.ZodObject>(tool: ReadTool<I, O>): Tool {
-  return { ...tool, output: tool.output.extend({ more: More.optional() }) } as unknown as Tool;
+  return whole(tool, tool.input, () => tool.output().extend({ more: More().optional() }));
 }
 
 /** Adds `dry_run`, the answer that all changes share, and its text. */
 export function defineChange<I extends z.ZodObject>(tool: ChangeTool<I>): Tool {
-  const { preview, apply, undo, actsAs, ...rest } = tool;
-  return {
-    ...rest,
-    input: tool.input.safeExtend({ dry_run: z.boolean().default(false).describe('Only say what it would do.') }),
-    output: ChangeAnswer.extend({ more: More.optional() }),
-    text: changeText,
-    change: { preview, apply, undo, ...(actsAs ? { actsAs } : {}) },
-  } as unknown as Tool;
+  const { preview, apply, undo, actsAs, also, ...rest } = tool;
+  return whole(
+    { ...rest, text: changeText, change: { preview, apply, undo, ...(actsAs ? { actsAs } : {}) } },
+    () => tool.input().safeExtend({ dry_run: z.boolean().default(false).describe('Only say what it would do.') }),
+    () => ChangeAnswer().extend({ ...also?.(), more: More().optional() }),
+  );
+}
+
+/** As the catalog has it: the schemas are made when the door first needs them. */
+function whole(tool: object, input: () => z.ZodObject, output: () => z.ZodObject): Tool {
+  const [asked, answered] = [once(input), once(output)];
+  return Object.defineProperties(
+    { ...tool },
+    { input: { get: asked, enumerable: true }, output: { get: answered, enumerable: true } },
+  ) as unknown as Tool;
 }
 
 function changeText(answer: ChangeAnswer): string {

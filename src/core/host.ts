@@ -3,10 +3,19 @@
  * rates, findings and words are made from them in insight/ and tools/. A domain's interface is as wide as its callers.
  */
 
+import type { DiskHost } from './disk.ts';
 import type { DockerHost } from './docker.ts';
 import type { ControlHost } from './docker_control.ts';
+import type { FilesHost } from './files.ts';
 import type { HardwareHost } from './hardware.ts';
+import type { JournalHost } from './journal.ts';
+import type { LoadHost } from './load.ts';
+import type { MeasureHost } from './measure.ts';
+import type { NetHost } from './net.ts';
+import type { ProbeHost } from './probe.ts';
+import type { ServiceHost } from './services.ts';
 import type { SignalHost } from './signal.ts';
+import type { ValidateHost } from './validate.ts';
 
 /** What could be read, or why not. Unknown is never 0. */
 export type Reading<T> = { value: T; why?: undefined } | { value: null; why: string };
@@ -21,6 +30,18 @@ export interface Host {
   docker: DockerHost;
   /** What changes of containers need besides an engine. */
   control: ControlHost;
+  files: FilesHost;
+  disk: DiskHost;
+  load: LoadHost;
+  /** Whether what a file is to hold is well formed. */
+  validate: ValidateHost;
+  services: ServiceHost;
+  journal: JournalHost;
+  net: NetHost;
+  /** What can be asked of the network beyond this host. */
+  probes: ProbeHost;
+  /** The way to other Deckhands that the owner has named. */
+  measure: MeasureHost;
 }
 
 export interface Bounded {
@@ -41,6 +62,8 @@ export interface SystemHost {
     ids: readonly ProcessId[],
     want: { command?: boolean; fds?: boolean },
   ): Promise<Map<number, ProcessDetails>>;
+  /** Names of users and groups by number, as the host's own files have them now; null: they do not. */
+  accounts(): { user(uid: number): string | null; group(gid: number): string | null };
   /**
    * Slow facts (units, updates, clock, RAID, OOM kills …), kept for a minute or more, each with its own time-out. What is not
    * known within `waitMs` is a null that says so, and goes on being asked: the next call finds it.

@@ -113,7 +113,8 @@ function pemTail(s: string): string {
       const line = s.slice(Math.max(done, from - 82), from - 1).trimEnd();
       const key = line.slice(line.lastIndexOf('\n') + 1);
       if (!/^[A-Za-z0-9+/=]{4,80}$/.test(key)) break;
-      from = s.lastIndexOf(key, from);
+      // Above where we are: an equal line just below would be found for ever.
+      from = s.lastIndexOf(key, from - 1 - key.length);
     }
     if (from === m.index) continue;
     out += s.slice(done, from) + MARK('private-key');

@@ -33,8 +33,11 @@ export interface Preview {
 }
 
 export interface Changed {
-  /** It was made, was no good, and the state before was put back. */
-  state?: 'rolled_back';
+  /**
+   * `rolled_back`: it was made, was no good, and the state before was put back. `failed`: it was made, did not come to what it
+   * promised, and stands so.
+   */
+  state?: 'rolled_back' | 'failed';
   summary: string;
   before?: Record<string, unknown>;
   after?: Record<string, unknown>;
@@ -116,13 +119,15 @@ interface Common<I extends z.ZodObject, O extends z.ZodObject> {
   toolset: Toolset;
   /** In the default toolset `core`. */
   core: boolean;
-  input: I;
-  output: O;
+  /** Each a function, so that no start makes the schemas of tools that nobody calls (core/schema.ts `once`). */
+  input: () => I;
+  output: () => O;
   /**
    * The least scope that any call of it needs, and what these arguments need beyond it. Null only where a handle decides:
-   * whoever may hold it needs the scopes of the call that made it.
+   * whoever may hold it needs the scopes of the call that made it; or with `any`, where the arguments decide and no scope is common to
+   * all calls: at least one of these, or nobody sees the tool.
    */
-  scopes: { least: Scope | null; of?(input: z.output<I>): Scope[] };
+  scopes: { least: Scope | null; any?: readonly Scope[]; of?(input: z.output<I>): Scope[] };
   targets?(input: z.output<I>): Target[];
   /** The two MCP hints that risk cannot tell. */
   annotations: { idempotent: boolean; openWorld: boolean };
@@ -142,6 +147,8 @@ export interface ReadTool<I extends z.ZodObject, O extends z.ZodObject> extends 
 }
 
 export interface ChangeTool<I extends z.ZodObject> extends Omit<Common<I, z.ZodObject>, 'output' | 'text'> {
+  /** Fields of its answer beside those that all changes share; all of them optional. */
+  also?: () => z.ZodRawShape;
   risk: 'change' | 'destroy' | { least: 'change'; worst: 'destroy'; of(input: z.output<I>): 'change' | 'destroy' };
   preview(input: z.output<I>, ctx: ToolContext): Promise<Preview>;
   apply(input: z.output<I>, ctx: ChangeContext): Promise<Changed>;
@@ -158,7 +165,7 @@ interface AnyTool {
   core: boolean;
   input: z.ZodObject;
   output: z.ZodObject;
-  scopes: { least: Scope | null; of?(input: unknown): Scope[] };
+  scopes: { least: Scope | null; any?: readonly Scope[]; of?(input: unknown): Scope[] };
   targets?(input: unknown): Target[];
   annotations: { idempotent: boolean; openWorld: boolean };
   limits?: Limits;
@@ -193,6 +200,12 @@ export function scopesOfCall(tool: Pick<Tool, 'scopes'>, input: unknown): Scope[
 }
 export const leastScopes = (tool: { scopes: Pick<Tool['scopes'], 'least'> }): Scope[] =>
   tool.scopes.least === null ? [] : [tool.scopes.least];
+
+/** The one that a holder of none would have to ask for. */
+export const entryScope = (
+  tool: { scopes: Pick<Tool['scopes'], 'any'> },
+  held: (scope: Scope) => boolean,
+): Scope | null => (tool.scopes.any?.some(held) === false ? (tool.scopes.any[0] ?? null) : null);
 
 export const worstRisk = (tool: Pick<Tool, 'risk'>): Risk =>
   typeof tool.risk === 'string' ? tool.risk : tool.risk.worst;

@@ -6,7 +6,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Hono } from 'hono/tiny';
 import type { Log, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
+import type { MeasureDesk } from '../policy/measures.ts';
 import type { Door } from '../policy/ports.ts';
+import type { TransferDesk } from '../policy/transfers.ts';
 import { behind } from './behind.ts';
 import { createFast } from './fast.ts';
 import { createGate } from './gate.ts';
@@ -16,10 +18,12 @@ import { addressKey, createWindow } from './limits.ts';
 import type { ServerFacts } from './listing.ts';
 import { createMcpFactory } from './mcp.ts';
 import { createMcpRoute, type Served } from './mcp_http.ts';
+import { createMeasureRoute } from './measure.ts';
 import { createNodeServer } from './node_server.ts';
 import { createRefusals, json, type Refusal, retryAfter, type Visit } from './refusals.ts';
 import { rpcError } from './results.ts';
 import { createSessions } from './sessions.ts';
+import { createTransferRoute } from './transfers.ts';
 
 const DRAIN_MS = 10_000;
 
@@ -41,6 +45,10 @@ export interface HttpOptions {
   bearer(secret: string): Principal | null;
   info: ServerFacts;
   http: HttpSettings;
+  /** Files that pass by requests of their own; absent: none do. */
+  transfers?: TransferDesk;
+  /** Bytes for who measures the way here; absent: there is no such route. */
+  measures?: MeasureDesk;
   /** The loop turned and the sampler ticked. */
   live(): boolean;
   ready(): { ready: boolean; reasons: string[] };
@@ -51,6 +59,7 @@ export interface HttpOptions {
   streamAfterMs?: number;
   drainMs?: number;
   askMs?: number;
+  idleMs?: number;
 }
 
 type Env = { Bindings: { incoming?: IncomingMessage; outgoing?: ServerResponse }; Variables: { visit: Visit } };
@@ -156,6 +165,25 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     ...(o.streamAfterMs === undefined ? {} : { streamAfterMs: o.streamAfterMs }),
   });
 
+  /** Of routes that are served without Hono. */
+  const bare = {
+    bearer: o.bearer,
+    knock(incoming: IncomingMessage) {
+      const { host, origin } = incoming.headers;
+      const made = knock(incoming, host, origin, true);
+      knocks.set(incoming, made);
+      return made.refused === null && !closing ? made.visit : null;
+    },
+    lasting: (outgoing: ServerResponse) => node.lasting(outgoing),
+    refusals,
+    headers: SECURITY_HEADERS,
+    newId,
+  };
+  const files = o.transfers
+    ? createTransferRoute({ desk: o.transfers, ...bare, ...(o.idleMs === undefined ? {} : { idleMs: o.idleMs }) })
+    : null;
+  const measured = o.measures ? createMeasureRoute({ desk: o.measures, ...bare }) : null;
+
   const app = new Hono<Env>();
 
   app.use(async (c, next) => {
@@ -166,7 +194,7 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
       knock(c.env?.incoming, c.req.header('host') ?? new URL(c.req.url).host, origin, !health);
     c.set('visit', visit);
     if (refused) {
-      c.res = secured(refusals.answer(visit, { ...refused, what: `${c.req.method} ${c.req.path}`.slice(0, 160) }));
+      c.res = secured(refusals.answer(visit, { ...refused, what: asked(c.req) }));
       return;
     }
     if (closing) {
@@ -230,13 +258,15 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
       hint: 'The server log has the cause under this call id.',
     });
     const visit = c.get('visit');
-    if (visit && !visit.recorded) refusals.record(visit, `${c.req.method} ${c.req.path}`.slice(0, 160), error);
+    if (visit && !visit.recorded) refusals.record(visit, asked(c.req), error);
     return json(rpcError(null, error, callId), 500);
   });
 
   const node = createNodeServer({
     fetch: app.fetch,
-    fast: fast.take,
+    fast: (incoming, outgoing, otherwise) =>
+      files?.take(incoming, outgoing) || measured?.take(incoming, outgoing) || fast.take(incoming, outgoing, otherwise),
+    patient: (socket) => files?.patient(socket) === true,
     connectionsPerAddress: http.connectionsPerAddress,
     refusals,
     newId,
@@ -246,12 +276,15 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     app,
     async listen() {
       boundPort = (await node.listen(http)).port;
+      o.transfers?.servedAt(endpoint().replace(/\/mcp$/, '/transfers'));
       return { url: endpoint() };
     },
     close() {
       closing = true;
       closed ??= node.close(drainMs, async () => {
         fast.close();
+        files?.close();
+        measured?.close();
         await sessions?.close();
         await mcp.close();
       });
@@ -259,6 +292,10 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     },
   };
 }
+
+/** For records. Who reads them must not be able to use a transfer's handle. */
+const asked = ({ method, path }: { method: string; path: string }) =>
+  `${method} ${path.startsWith('/transfers/') ? '/transfers' : path}`.slice(0, 160);
 
 function secured(response: Response): Response {
   const stream = response.headers.get('content-type')?.startsWith('text/event-stream');

@@ -98,8 +98,10 @@ function lean(node: unknown, io: 'input' | 'output'): unknown {
 }
 
 function saysNothing(key: string, value: unknown, io: 'input' | 'output', node: Record<string, unknown>): boolean {
-  // How long a text may be nobody plans by, and a grammar is told in words; who breaks one is told what it is.
-  if (io === 'input' && (key === 'minLength' || key === 'maxLength')) return true;
+  // How long a text or a list may be nobody plans by, and a grammar is told in words; who breaks one is told what it is.
+  if (io === 'input' && /^(?:min|max)(?:Length|Items)$/.test(key)) return true;
+  // What is left out is not so.
+  if (io === 'input' && key === 'default') return value === false;
   if (io === 'input' && key === 'pattern') return node.description !== undefined;
   // On inputs it is the promise that an unknown argument is refused; on outputs it would only forbid us to add a field.
   if (key === 'additionalProperties') return io === 'output' && value === false;

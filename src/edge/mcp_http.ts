@@ -7,7 +7,7 @@ import { classifyInboundRequest, createMcpHandler, type ServerEventBus } from '@
 import type { Call, Log, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import { holds, type Scope } from '../core/scopes.ts';
-import { leastScopes, scopesOfCall, type Tool } from '../core/tool.ts';
+import { entryScope, leastScopes, scopesOfCall, type Tool } from '../core/tool.ts';
 import type { Door } from '../policy/ports.ts';
 import { type Behind, claimed, isRecord, REVISION } from './behind.ts';
 import { type Message, readBody } from './body.ts';
@@ -241,7 +241,7 @@ export function httpRefusal(
   // Without an error the door has just found it valid: asking again would read the token file once more.
   if (!principal || (error && (!principal.valid() || expired(principal))))
     return { status: 401, headers: () => unauthorised(true).headers };
-  const needed = tool ? scopesNeeded(tool, call.args) : [];
+  const needed = tool ? scopesNeeded(tool, call.args, principal) : [];
   if (needed.every((s) => holds(principal.scopes, s))) return null;
   // Would all scopes help? Where the mode forbids it, they would not, and the door's own words say so.
   if (!door.visible({ ...principal, scopes: new Set(['admin']) }, call.narrow).includes(tool as Tool)) return null;
@@ -249,9 +249,11 @@ export function httpRefusal(
 }
 
 /** All scopes of this very call, so that one step-up is enough: the least one, and what its arguments need where they are valid. */
-function scopesNeeded(tool: Tool, args: unknown): Scope[] {
+function scopesNeeded(tool: Tool, args: unknown, who: Principal): Scope[] {
   const parsed = tool.scopes.of ? tool.input.safeParse(args) : undefined;
-  return parsed?.success ? scopesOfCall(tool, parsed.data) : leastScopes(tool);
+  if (parsed?.success) return scopesOfCall(tool, parsed.data);
+  const entry = entryScope(tool, (s) => holds(who.scopes, s));
+  return [...leastScopes(tool), ...(entry ? [entry] : [])];
 }
 
 const isModern = ({ params }: Message, header: string | null): boolean =>

@@ -24,6 +24,8 @@ export function createNodeServer(o: {
   fetch: Fetch;
   /** The short way; false: this request is not for it. */
   fast(incoming: IncomingMessage, outgoing: ServerResponse, otherwise: () => void): boolean;
+  /** Its request may take longer to arrive than NODE_LIMITS says, because something else looks after it. */
+  patient?(socket: Socket): boolean;
   connectionsPerAddress: number;
   refusals: Refusals;
   newId(): string;
@@ -71,6 +73,7 @@ export function createNodeServer(o: {
   });
 
   server.on('clientError', (thrown: NodeJS.ErrnoException, socket: Socket) => {
+    if (thrown.code === 'ERR_HTTP_REQUEST_TIMEOUT' && o.patient?.(socket)) return;
     if (thrown.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy();
       return;

@@ -7,7 +7,7 @@ import type { PromptDef, ResourceDef, Tool } from '../core/tool.ts';
 /** As much of a tool as decides who sees it, and its listing as JSON. */
 export interface PreparedTool extends Pick<Tool, 'name' | 'toolset' | 'core'> {
   risk: Extract<Tool['risk'], string>;
-  scopes: Pick<Tool['scopes'], 'least'>;
+  scopes: Pick<Tool['scopes'], 'least' | 'any'>;
   json: string;
 }
 

@@ -4,24 +4,39 @@
  * mounted, and the tests' fixtures, work as the machine itself does.
  */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Log } from '../core/call.ts';
+import type { DiskHistory } from '../core/disk.ts';
 import type { DockerRules } from '../core/docker_control.ts';
 import type { HardwareHost } from '../core/hardware.ts';
 import type { Host } from '../core/host.ts';
+import type { LoadHost } from '../core/load.ts';
+import type { ProbeSettings } from '../core/probe.ts';
+import type { ServiceRules } from '../core/services.ts';
 import { controlHost } from './control.ts';
+import { diskLater } from './disk_later.ts';
 import type { DockerSettings } from './docker/endpoint.ts';
 import { dockerLater } from './docker_later.ts';
 import { type Binary, type Exec, exec, execOurs, findBinary, killAll } from './exec.ts';
+import type { FilesOptions } from './files/index.ts';
+import { filesLater } from './files_later.ts';
+import { journalHost } from './journal/index.ts';
+import { measureLater } from './measure_later.ts';
+import type { PeerAccess } from './net/measure.ts';
+import { netLater } from './net_later.ts';
+import { probeLater } from './probe_later.ts';
+import { servicesLater } from './services/later.ts';
 import { cgroupOf } from './system/cgroup.ts';
 import { KeptFiles, rootAt } from './system/files.ts';
 import { filesystemReader, mountTable } from './system/filesystems.ts';
 import { healthReader } from './system/health.ts';
 import { type Facts, identityReader, kernelBoot, lxcfsFiles, machineMemory } from './system/identity.ts';
 import type { Mount } from './system/mounts.ts';
-import { processReader } from './system/processes.ts';
+import { processReader, userNames } from './system/processes.ts';
 import { signalHost } from './system/signal.ts';
 import { type Clocks, snapshotReader } from './system/snapshot.ts';
 import { virtualisation } from './system/virtualisation.ts';
+import { validateLater } from './validate_later.ts';
 import { StatfsPool } from './worker.ts';
 
 export { exitNow } from './worker.ts';
@@ -44,10 +59,20 @@ export interface HostOptions {
   protect?: readonly string[];
   /** Deckhand's own state: other processes with a file in it open are Deckhands too. */
   stateDir?: string;
+  /** Earlier looks at disks, kept by the store. */
+  diskHistory?: DiskHistory;
   /** Where container engines are; absent: where they usually are. */
   docker?: DockerSettings;
   /** Whom the owner lets us change; absent: nobody. */
   dockerRules?: DockerRules;
+  /** Which units the owner lets us change; absent: none. */
+  serviceRules?: ServiceRules;
+  /** Where probes may go beside the Internet and the host's own networks; absent: nowhere. */
+  probes?: ProbeSettings;
+  /** Other Deckhands, and where the tokens for them are; absent: none. */
+  peers?: readonly PeerAccess[];
+  /** Folders that are opened, and our own paths, which never are; absent: none. */
+  files?: Pick<FilesOptions, 'roots' | 'ours' | 'deny' | 'trashDays' | 'index'>;
 }
 
 export interface OpenHost extends Host {
@@ -92,6 +117,8 @@ export function createHost(o: HostOptions): OpenHost {
     pageBytes,
     ...(o.maxProcesses === undefined ? {} : { max: o.maxProcesses }),
   });
+  const users = userNames(root);
+  const groups = userNames(root, '/etc/group');
   const commands = {
     exec: o.exec ?? exec,
     // With another runner (the tests') every program is there.
@@ -107,9 +134,20 @@ export function createHost(o: HostOptions): OpenHost {
     );
     return reader;
   };
+  let loads: Promise<LoadHost> | undefined;
+  const load = (): Promise<LoadHost> => {
+    loads ??= import('./system/load.ts').then((m) => m.loadReader(root, { mounts, monotonic: clocks.monotonic }));
+    return loads;
+  };
   const docker = dockerLater({
     settings: o.docker ?? ANYWHERE,
     clock: { now: clocks.now, elapsed: clocks.monotonic, after },
+  });
+  const { ours, deny = [] } = o.files ?? { ours: [] };
+  const disk = diskLater({ root, mounts, ours, deny });
+  const opened = filesLater({
+    ...(o.files ?? { roots: [], ours: [] }),
+    propose: async (o) => (await import('./files/ripgrep.ts')).ripgrep(commands)(o),
   });
   let closed = false;
   return {
@@ -117,6 +155,22 @@ export function createHost(o: HostOptions): OpenHost {
     control: controlHost(o.dockerRules ?? { allow: [], protect: [], mountRoots: [] }, {
       inContainer: facts.found.container,
     }),
+    files: opened.files,
+    load: {
+      sample: async (...a) => (await load()).sample(...a),
+      homes: async (...a) => (await load()).homes(...a),
+    },
+    disk: { ...disk.disk, history: o.diskHistory },
+    validate: validateLater({
+      exec: commands.exec,
+      ours: execOurs,
+      ...(o.stateDir === undefined ? {} : { folder: join(o.stateDir, 'checks') }),
+    }),
+    services: servicesLater(root, { ...commands, rules: o.serviceRules ?? { allow: [], protect: [] } }),
+    probes: probeLater({ ...commands, settings: o.probes ?? { allow: [], deny: [] } }),
+    measure: measureLater(o.peers ?? []),
+    net: netLater(root, { ...commands, monotonic: clocks.monotonic }),
+    journal: journalHost(root, commands),
     hardware: { inventory: async (facts, asked) => (await hardware()).inventory(facts, asked) },
     signals: signalHost(root, facts, clocks, {
       ...commands,
@@ -128,6 +182,11 @@ export function createHost(o: HostOptions): OpenHost {
       snapshot: snapshotReader(root, files, facts, clocks),
       filesystems: filesystemReader(files, root, pool),
       ...processes,
+      accounts() {
+        users.refresh();
+        groups.refresh();
+        return { user: users, group: groups };
+      },
       health: healthReader(root, files, facts, clocks, commands),
     },
     close() {
@@ -136,9 +195,11 @@ export function createHost(o: HostOptions): OpenHost {
       files.close();
       pool.close();
       docker.close();
+      disk.close();
+      opened.close();
       killAll();
     },
-    abandoned: () => pool.abandoned(),
+    abandoned: () => pool.abandoned() + opened.abandoned(),
   };
 }
 

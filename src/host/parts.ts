@@ -1,16 +1,46 @@
 /** Parts of a host that it may lack, each with its toolset and a look that costs microseconds. What follows from that is policy's. */
+import type { Toolset } from '../core/scopes.ts';
 import type { DockerSettings } from './docker/endpoint.ts';
 import { dockerMissing } from './docker/missing.ts';
+import { findJournal } from './journal/where.ts';
+import { servicesMissing } from './services/without.ts';
+import { rootAt } from './system/files.ts';
 
-export const hostParts = (o: { docker: DockerSettings }) => [
-  { toolset: 'docker' as const, what: 'containers (toolset docker)', missing: () => dockerMissing(o.docker) },
-  // Logs are those of containers, as long as no other source is read.
-  { toolset: 'logs' as const, what: 'logs (toolset logs)', missing: () => dockerMissing(o.docker) },
-  // Of containers only, as long as nothing else can be diagnosed.
+export interface HostPart {
+  toolset: Toolset;
+  /** Of its tools only this one, which can do nothing without the part. */
+  tool?: string;
+  what: string;
+  missing(): { why: string; fix: string } | null;
+}
+
+interface PartsOf {
+  docker: DockerSettings;
+  /** Where the host's files are, as `host.root` says. */
+  root: string;
+  /** Folders that the owner has opened: logs may be files of these. */
+  roots: readonly unknown[];
+}
+
+export const hostParts = (o: PartsOf): HostPart[] => [
+  { toolset: 'docker', what: 'containers (toolset docker)', missing: () => dockerMissing(o.docker) },
   {
-    toolset: 'triage' as const,
-    tool: 'diagnose',
-    what: 'diagnose',
-    missing: () => dockerMissing(o.docker),
+    toolset: 'services',
+    what: 'services (toolset services)',
+    missing: () => servicesMissing(rootAt(o.root)),
   },
+  { toolset: 'logs', what: 'logs (toolset logs)', missing: () => logsMissing(o) },
 ];
+
+/** Any one source is enough: containers, the journal, or files. */
+function logsMissing(o: PartsOf): { why: string; fix: string } | null {
+  const docker = dockerMissing(o.docker);
+  if (docker === null || o.roots.length > 0) return null;
+  // That journalctl is there where a journal is kept is not worth what looking for programs costs a start: the tools say so where it is not.
+  const journal = findJournal(rootAt(o.root), { has: () => true }).missing;
+  if (!journal) return null;
+  return {
+    why: `${journal.why} ${docker.why}`,
+    fix: 'Open a folder with log files (files.roots), or let this user read the journal (group systemd-journal).',
+  };
+}

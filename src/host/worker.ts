@@ -258,6 +258,8 @@ export function moduleThread(o: {
   url: URL;
   name: string;
   heapMb: number;
+  /** What it opens stays open when it ends, because others use it by number; else Node closes it with the thread. */
+  sharesFds?: boolean;
   onMessage: (message: unknown) => void;
   /** It ended: out of memory, a crash, or `end`. */
   onGone: () => void;
@@ -268,6 +270,7 @@ export function moduleThread(o: {
     env: {},
     execArgv: [],
     workerData: o.url.href,
+    trackUnmanagedFds: o.sharesFds !== true,
     resourceLimits: { maxOldGenerationSizeMb: o.heapMb, maxYoungGenerationSizeMb: 4 },
   });
   const thread: ModuleThread = {

@@ -2,6 +2,7 @@
  * What the figures of containers mean: rates between two samples, memory that is really used, who needs attention first. Pure; what an
  * end means is container_exit.ts's, how it is said the tools'.
  */
+
 import type {
   ContainerRun,
   ContainerSample,
@@ -10,6 +11,7 @@ import type {
   Health,
   ImageSummary,
 } from '../core/docker.ts';
+import { STACK_NAME } from '../core/docker_refs.ts';
 import { exitOf } from './container_exit.ts';
 
 export interface Use {
@@ -119,12 +121,13 @@ export const rankOf = (a: Attention | null): number => (a === null ? ATTENTION.l
 
 const PROJECT = ['com.docker.compose.project', 'io.podman.compose.project'];
 const SERVICE = ['com.docker.compose.service', 'io.podman.compose.service'];
+const SERVICE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
-/** The compose project and service that its labels name. */
+/** The compose project and service that its labels name. Anybody can write a label: what no compose file could say names none. */
 export function stackOf(labels: Record<string, string>): { project: string | null; service: string | null } {
-  const first = (keys: string[]) =>
-    keys.map((k) => (Object.hasOwn(labels, k) ? labels[k] : undefined)).find((v) => v !== undefined);
-  return { project: first(PROJECT) ?? null, service: first(SERVICE) ?? null };
+  const first = (keys: string[], grammar: RegExp) =>
+    keys.map((k) => (Object.hasOwn(labels, k) ? labels[k] : undefined)).find((v) => v !== undefined && grammar.test(v));
+  return { project: first(PROJECT, STACK_NAME) ?? null, service: first(SERVICE, SERVICE_NAME) ?? null };
 }
 
 export type StackState = 'running' | 'unhealthy' | 'partial' | 'stopped' | 'empty';

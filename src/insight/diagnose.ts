@@ -74,7 +74,9 @@ const filled = (next: string, words: Record<string, string>): string =>
 const plainly = (next: string): string => filled(next, {});
 
 /** docs/diagnose.md, whole. */
-export function causesDoc(parts: readonly { title: string; rows: readonly CauseRow<never>[] }[]): string {
+export function causesDoc(
+  parts: readonly { title: string; note?: string; rows: readonly CauseRow<never>[] }[],
+): string {
   const cell = (text: string) => text.replaceAll('|', '\\|');
   return [
     '# Causes',
@@ -84,10 +86,11 @@ export function causesDoc(parts: readonly { title: string; rows: readonly CauseR
     'What `diagnose` can find, by what it is asked about. Its answer has the surest first, equals in this order, with what each rests on. A cause is',
     '`certain` where whoever runs the thing says so itself, `likely` where the signs fit, `possible` where it alone would explain it but was not seen.',
     'A word in capitals in the next step stands for what was found.',
-    ...parts.flatMap(({ title, rows }) => [
+    ...parts.flatMap(({ title, note, rows }) => [
       '',
       `## ${title}`,
       '',
+      ...(note === undefined ? [] : [note, '']),
       '| id | when | what it means | next step |',
       '|---|---|---|---|',
       ...rows.map((r) => `| \`${r.id}\` | ${cell(r.when)} | ${cell(r.sentence)} | \`${cell(plainly(r.next))}\` |`),

@@ -22,6 +22,9 @@ export interface Facts {
   containers?: Reading<ContainerSummary[]>;
 }
 
+/** What the rules on interfaces need of them. */
+export type RateFacts = Pick<Facts, 'snapshot' | 'rates'>;
+
 export interface Finding {
   id: string;
   severity: Severity;
@@ -37,7 +40,7 @@ export interface Hit {
   subject?: string;
 }
 
-export interface Rule {
+export interface Rule<F = Facts> {
   id: string;
   severity: Severity;
   title: string;
@@ -47,17 +50,17 @@ export interface Rule {
   sentence: string;
   /** A tool of ours or an exact command; `{MOUNT}` and the like stand for the subject. */
   next: string;
-  test(facts: Facts): Hit | null;
+  test(facts: F): Hit | null;
 }
 
 /** Ties condition, words and test to the same thresholds, then forgets their type. */
-export function rule<L extends Record<string, number>>(
-  r: Omit<Rule, 'when' | 'limits' | 'test'> & {
+export function rule<L extends Record<string, number>, F = Facts>(
+  r: Omit<Rule<F>, 'when' | 'limits' | 'test'> & {
     limits: L;
     when(l: L): string;
-    test(facts: Facts, l: L): Hit | null;
+    test(facts: F, l: L): Hit | null;
   },
-): Rule {
+): Rule<F> {
   return { ...r, when: r.when(r.limits), test: (facts) => r.test(facts, r.limits) };
 }
 

@@ -1,13 +1,13 @@
 /**
  * Lines become entries: a stack trace is one thing that happened, not thirty. Works on a stream and holds a bounded number of lines;
- * whatever goes in comes out, in the order in which entries began. stdout and stderr are grouped apart, because a program writes to
- * both at once. What belongs together is decided in log_traces.ts.
+ * whatever goes in comes out, in the order in which entries began. What several write at once is grouped apart: stdout and stderr of one
+ * program, the programs of a journal. What belongs together is decided in log_traces.ts.
  */
 import { type Level, levelOf } from './log_level.ts';
 import { isStamped, stampLength } from './log_stamp.ts';
 import { announces, follows, isSecretive, type Mode } from './log_traces.ts';
 
-/** As whoever kept it gives it: one line, without its end. */
+/** As whoever kept it gives it: one line, without its end, or the lines of an entry that was kept as one. */
 export interface RawLine {
   stream: 'stdout' | 'stderr';
   atMs: number;
@@ -15,6 +15,12 @@ export interface RawLine {
   text: string;
   /** It was longer. */
   cut: boolean;
+  /** Who wrote it, where several do beside the two streams. */
+  writer?: string;
+  /** Name of the writer, where it is worth saying. */
+  by?: string;
+  /** For a text that says none. */
+  level?: Level;
 }
 
 export interface Entry {
@@ -22,32 +28,40 @@ export interface Entry {
   atMs: number;
   nanos: number;
   text: string;
+  by: string | null;
   /** Characters of the time that it begins with. */
   stamp: number;
   level: Level | null;
   /** Lines it was made of. */
   lines: number;
   cut: boolean;
-  /** Times that the same stood there, one after the other; the last of them. */
+  /** Times that the same stood there, one after the other; the last line of them. */
   repeats: number;
   lastMs: number;
+  /** When the last repeat began; how many of them began in the first ms, and in that last one. */
+  lastAtMs: number;
+  firstN: number;
+  lastN: number;
 }
 
 /** An entry ends here, and what follows is an entry of its own. */
 export const MOST_LINES = 1_000;
 export const MOST_CHARS = 64 * 1024;
 /** A trace is written at once: what comes later begins anew. */
-const PAUSE_MS = 2_000;
+export const PAUSE_MS = 2_000;
 /** Entries that may wait for one of the other stream that began before them. */
 const MOST_WAITING = 64;
 
 interface Open {
   entry: Entry;
+  key: string;
   /** Undefined while it is one line: most are. */
   parts: string[] | undefined;
   chars: number;
   mode: Mode;
   lastMs: number;
+  /** Its level is not from its text: a trace below may say a better one. */
+  hinted: boolean;
   done: boolean;
 }
 
@@ -59,12 +73,12 @@ export interface Grouper {
 
 export function createGrouper(o: { group: boolean }, emit: (entry: Entry) => void): Grouper {
   let queue: Open[] = [];
-  const open: { stdout: Open | null; stderr: Open | null } = { stdout: null, stderr: null };
+  const open = new Map<string, Open>();
 
   function close(one: Open): void {
     if (one.done) return;
     one.done = true;
-    if (open[one.entry.stream] === one) open[one.entry.stream] = null;
+    if (open.get(one.key) === one) open.delete(one.key);
     if (one.parts) {
       while (one.parts.length > 1 && one.parts.at(-1) === '') one.parts.pop();
       one.entry.text = one.parts.join('\n');
@@ -85,9 +99,9 @@ export function createGrouper(o: { group: boolean }, emit: (entry: Entry) => voi
       const { stream, text, atMs } = line;
       const stamp = stampLength(text);
       const stamped = stamp > 0 || isStamped(text);
-      const last = open[stream];
-      const other = open[stream === 'stdout' ? 'stderr' : 'stdout'];
-      if (other && atMs - other.lastMs > PAUSE_MS) close(other);
+      const key = line.writer ?? stream;
+      const last = open.get(key);
+      for (const one of queue) if (one !== last && atMs - one.lastMs > PAUSE_MS) close(one);
       if (last) {
         const room = last.entry.lines < MOST_LINES && last.chars + text.length < MOST_CHARS;
         const mode = room && atMs - last.lastMs <= PAUSE_MS ? next(last, text, o.group, stamped) : null;
@@ -100,34 +114,42 @@ export function createGrouper(o: { group: boolean }, emit: (entry: Entry) => voi
           last.entry.lastMs = atMs;
           last.lastMs = atMs;
           if (line.cut) last.entry.cut = true;
-          if (last.entry.level === null && mode !== 'plain') last.entry.level = levelOf(text, stamp);
+          if (mode !== 'plain' && (last.entry.level === null || last.hinted))
+            last.entry.level = levelOf(text, stamp) ?? last.entry.level;
           return;
         }
         close(last);
       }
-      const level = levelOf(text, stamp);
+      const said = levelOf(text, stamp);
+      const level = said ?? line.level ?? null;
       const bad = level === 'error' || level === 'fatal' || level === 'warn';
       const entry: Entry = {
         stream,
         atMs,
         nanos: line.nanos,
         text,
+        by: line.by ?? null,
         stamp,
         level,
-        lines: 1,
+        lines: text.includes('\n') ? text.split('\n').length : 1,
         cut: line.cut,
         repeats: 1,
         lastMs: atMs,
+        lastAtMs: atMs,
+        firstN: 1,
+        lastN: 1,
       };
       const now: Open = {
         entry,
+        key,
+        hinted: said === null,
         parts: undefined,
         chars: text.length,
         mode: announces(text, bad, stamped),
         lastMs: atMs,
         done: false,
       };
-      open[stream] = now;
+      open.set(key, now);
       queue.push(now);
       if (queue.length > MOST_WAITING) for (const one of queue) if (one !== now) close(one);
       drain();

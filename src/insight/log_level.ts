@@ -65,7 +65,8 @@ const WORDS: Record<string, Level> = Object.assign(Object.create(null), {
   v: 'trace',
 });
 const word = (text: string): Level | null => WORDS[text.toLowerCase()] ?? null;
-const SYSLOG: readonly Level[] = ['fatal', 'fatal', 'fatal', 'error', 'warn', 'info', 'info', 'debug'];
+/** By syslog's priorities, 0 to 7. */
+export const SYSLOG_LEVELS: readonly Level[] = ['fatal', 'fatal', 'fatal', 'error', 'warn', 'info', 'info', 'debug'];
 
 /** Far enough for a logger's name and a thread; what stands behind is the message, and its words are not the line's level. */
 const HEAD = 160;
@@ -115,7 +116,7 @@ export function levelOf(text: string, stamp = stampLength(text)): Level | null {
   }
   if (first === 60) {
     const pri = PRI.exec(text);
-    if (pri && Number(pri[1]) < 192) return SYSLOG[Number(pri[1]) & 7] as Level;
+    if (pri && Number(pri[1]) < 192) return SYSLOG_LEVELS[Number(pri[1]) & 7] as Level;
   }
   if (first >= 65 && first <= 87) {
     const letter = KLOG.exec(text) ?? RUBY.exec(text);
@@ -143,7 +144,7 @@ function ofJson(text: string): Level | null {
   if (found[1] !== undefined) return word(found[1]);
   const n = Number(found[2]);
   // GELF and the journal count as syslog does, pino and bunyan in tens.
-  if (n < 8) return SYSLOG[n] as Level;
+  if (n < 8) return SYSLOG_LEVELS[n] as Level;
   return n >= 60 ? 'fatal' : n >= 50 ? 'error' : n >= 40 ? 'warn' : n >= 30 ? 'info' : n >= 20 ? 'debug' : 'trace';
 }
 

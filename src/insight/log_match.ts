@@ -15,7 +15,7 @@ const without = (clean: string): string => (clean.includes('⟦') ? clean.replac
 
 /** Literal, any case. */
 export function literal(part: string, clean: Clean): (text: string) => boolean {
-  const found = new RegExp(part.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&'), 'iu');
+  const found = new RegExp(part.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'), 'iu');
   // What is not in the raw text is not in what is left of it either: only what is gets cleaned, and asked again.
   return (text) => found.test(text) && found.test(without(clean(text)));
 }
@@ -24,6 +24,31 @@ export function literal(part: string, clean: Clean): (text: string) => boolean {
 const MOST_STEPS = 150;
 
 export async function expression(pattern: string, clean: Clean): Promise<(text: string) => boolean> {
+  const compiled = await compiledOf(pattern);
+  return (text) => compiled.test(without(clean(text)));
+}
+
+/** Where the first match begins and ends in a text that is clean already; null: none, or only in a mark. */
+export async function placeOf(grep: string, regex: boolean): Promise<(text: string) => [number, number] | null> {
+  if (!regex) {
+    const found = new RegExp(grep.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'), 'iu');
+    return (text) => {
+      const m = found.exec(blanked(text));
+      return m ? [m.index, m.index + m[0].length] : null;
+    };
+  }
+  const compiled = await compiledOf(grep);
+  return (text) => {
+    const m = compiled.matcher(blanked(text));
+    return m.find() ? [m.start(), m.end()] : null;
+  };
+}
+
+/** Nothing is found in a mark, and all else keeps its place. */
+const blanked = (text: string): string =>
+  text.includes('⟦') ? text.replace(MARKS, (mark) => '\u0000'.repeat(mark.length)) : text;
+
+async function compiledOf(pattern: string) {
   const { RE2JS } = await import('re2js');
   let compiled: InstanceType<typeof RE2JS>;
   try {
@@ -40,7 +65,7 @@ export async function expression(pattern: string, clean: Clean): Promise<(text: 
     throw new OpsError('validation', 'grep is too large an expression.', {
       hint: 'Use smaller counts in {…}, or search for a plain part of it.',
     });
-  return (text) => compiled.test(without(clean(text)));
+  return compiled;
 }
 
 /** Names that may have been meant: near ones, and those that hold the word. */

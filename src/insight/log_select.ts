@@ -5,6 +5,7 @@
 import { type Buckets, createBuckets } from './log_count.ts';
 import type { Entry } from './log_group.ts';
 import { atLeast, LEVELS, type Level } from './log_level.ts';
+import { gate, type Position } from './log_page.ts';
 
 export interface Picked {
   entry: Entry;
@@ -34,14 +35,16 @@ export interface Wanted {
   chars: number;
   /** The first ones rather than the last; then `full` says when no more are needed. */
   oldest: boolean;
+  /** Only what lies beyond it. */
+  beyond?: Position;
 }
 
-export interface Selector {
+export interface Selector<S = Selection> {
   push(entry: Entry): void;
   full(): boolean;
   /** Matches so far. */
   matched(): number;
-  end(): Selection;
+  end(): S;
 }
 
 /** What an entry weighs beside its text. */
@@ -89,14 +92,21 @@ export function createSelector(want: Wanted): Selector {
 
   const noRoom = () => kept.length >= want.keep || weight > want.chars;
 
+  const lets = want.beyond === undefined ? null : gate(want.beyond, want.oldest, hits);
+
   return {
-    push(entry) {
+    push(next) {
+      const entry = lets === null ? next : lets(next);
+      if (entry === null) return;
       entries++;
       levels[entry.level ?? 'none']++;
       buckets.add(entry.atMs, entry.level === 'error' || entry.level === 'fatal');
       if (previous && !closed && isSame(previous, entry)) {
         previous.repeats++;
         previous.lastMs = entry.lastMs;
+        if (entry.atMs === previous.atMs) previous.firstN++;
+        previous.lastN = entry.atMs === previous.lastAtMs ? previous.lastN + 1 : 1;
+        previous.lastAtMs = entry.atMs;
         if (previousHit) matched++;
         return;
       }
@@ -133,6 +143,6 @@ export function createSelector(want: Wanted): Selector {
 
 /** But for the time that it writes in front. */
 function isSame(a: Entry, b: Entry): boolean {
-  if (a.stream !== b.stream || a.text.length - a.stamp !== b.text.length - b.stamp) return false;
+  if (a.stream !== b.stream || a.by !== b.by || a.text.length - a.stamp !== b.text.length - b.stamp) return false;
   return a.stamp + b.stamp === 0 ? a.text === b.text : a.text.slice(a.stamp) === b.text.slice(b.stamp);
 }

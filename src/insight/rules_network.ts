@@ -1,15 +1,15 @@
 /** Findings about network interfaces. Whether a link that is down should be up is nothing we can know. */
 import { bytes, percent } from '../core/text.ts';
-import type { Facts } from './facts.ts';
+import type { RateFacts } from './facts.ts';
 import { hitOf, type Rule, rule, STEADY_MS } from './facts.ts';
 
 const DETAIL = 'system_metrics {"groups":["networks"],"sample_ms":5000}';
-const steady = (facts: Facts, windowMs: number) =>
+const steady = (facts: RateFacts, windowMs: number) =>
   facts.rates.windowMs >= windowMs ? (facts.rates.networks.value ?? []) : [];
 const packets = (n: { rxPacketsPerSecond: number | null; txPacketsPerSecond: number | null }) =>
   (n.rxPacketsPerSecond ?? 0) + (n.txPacketsPerSecond ?? 0);
 
-export const NETWORK: Rule[] = [
+export const NETWORK: Rule<RateFacts>[] = [
   rule({
     id: 'network_errors',
     severity: 'medium',
@@ -19,7 +19,7 @@ export const NETWORK: Rule[] = [
       `${l.perSecond} or more errors a second, and ${l.percent} % or more of the packets, over ${l.windowMs} ms`,
     sentence: 'An interface sees faulty packets: cable, port, duplex or driver.',
     next: 'ip -s -s link show dev {INTERFACE}',
-    test: (facts, l) =>
+    test: (facts: RateFacts, l) =>
       hitOf(
         steady(facts, l.windowMs)
           .filter(
@@ -37,7 +37,7 @@ export const NETWORK: Rule[] = [
       `${l.perSecond} or more drops a second, and ${l.percent} % or more of the packets, over ${l.windowMs} ms`,
     sentence: 'An interface drops packets: a slow receiver or a full queue.',
     next: DETAIL,
-    test: (facts, l) =>
+    test: (facts: RateFacts, l) =>
       hitOf(
         steady(facts, l.windowMs)
           .filter(
@@ -55,7 +55,7 @@ export const NETWORK: Rule[] = [
     when: (l) => `${l.percent} % or more of the link's speed in one direction over at least ${l.windowMs} ms`,
     sentence: 'A network link carries about all it can.',
     next: DETAIL,
-    test: (facts, l) =>
+    test: (facts: RateFacts, l) =>
       hitOf(
         steady(facts, l.windowMs).flatMap((n) => {
           const most = Math.max(n.rxBytesPerSecond ?? 0, n.txBytesPerSecond ?? 0);
@@ -74,7 +74,7 @@ export const NETWORK: Rule[] = [
     when: (l) => `a link that is up runs at ${l.speedMbit} Mbit/s or less`,
     sentence: 'A link runs slowly; where the hardware can do more, cable or port is at fault.',
     next: 'ethtool {INTERFACE}',
-    test: (facts, l) =>
+    test: (facts: RateFacts, l) =>
       hitOf(
         (facts.snapshot.networks.value ?? [])
           .filter((n) => n.state === 'up' && n.speedMbit !== null && n.speedMbit > 0 && n.speedMbit <= l.speedMbit)

@@ -6,7 +6,7 @@ import type { Call, Narrow, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { holds, type Mode, readsOnly, type Scope } from '../core/scopes.ts';
-import { leastScopes, type Tool, worstRisk } from '../core/tool.ts';
+import { entryScope, leastScopes, type Tool, worstRisk } from '../core/tool.ts';
 import type { Policy } from './ports.ts';
 
 /** Steps 1 and 2 of the door: who it is, and whether this one may call this tool at all. */
@@ -29,6 +29,8 @@ export function admit(call: Call, p: Policy): { who: Principal; tool: Tool } {
   if (off) throw new OpsError('unavailable', `${tool.name} is off: ${off.why}`, { hint: off.hint });
   forbidWrites(tool, p.mode, call.narrow);
   need(who, leastScopes(tool), tool);
+  const entry = entryScope(tool, (s) => holds(who.scopes, s));
+  if (entry) need(who, [entry], tool);
   if (useless(who, tool))
     throw new OpsError('permission', `${tool.name} needs a scope that lets you change something.`, {
       hint: 'Use the token that made the change.',
@@ -46,7 +48,7 @@ export function need(who: Principal, scopes: readonly Scope[], tool: Tool): void
 }
 
 /** As much of a tool as decides who sees it: the first answers over stdio know no more of them. */
-export type Seen = Pick<Tool, 'name' | 'toolset' | 'core' | 'risk'> & { scopes: Pick<Tool['scopes'], 'least'> };
+export type Seen = Pick<Tool, 'name' | 'toolset' | 'core' | 'risk'> & { scopes: Pick<Tool['scopes'], 'least' | 'any'> };
 export type Rule<T extends Seen> = Pick<Policy, 'mode'> & {
   catalog: { tools: readonly T[] };
   clock: Pick<Policy['clock'], 'now'>;
@@ -64,6 +66,7 @@ export function visible<T extends Seen>(
       !p.off(t) &&
       !hiddenBy(narrow, t) &&
       leastScopes(t).every((s) => holds(who.scopes, s)) &&
+      entryScope(t, (s) => holds(who.scopes, s)) === null &&
       !useless(who, t) &&
       (readsOnly(worstRisk(t)) || !(p.mode === 'read-only' || narrow?.readOnly)),
   );

@@ -7,6 +7,7 @@ import { OpsError, toOpsError } from '../core/errors.ts';
 import type { ChangeAnswer } from '../core/schema.ts';
 import type { Scope } from '../core/scopes.ts';
 import type { CatalogRead, Preview, Tool } from '../core/tool.ts';
+import type { Turn } from '../core/transfer.ts';
 import { type Granted, runChange, withReceipt } from './change.ts';
 import { type Deadline, deadline, pause, raced } from './deadline.ts';
 import { context, type Engine, type Job } from './job.ts';
@@ -18,7 +19,10 @@ const RETRY_AFTER_MS = 100;
 const CANCEL_POLL_MS = 500;
 
 /** `raw` for the shaping; or the work goes on and this is its handle. */
-export type Executed = { raw: Record<string, unknown>; status: 'done' | 'pending' } | { running: string };
+export type Executed =
+  | { raw: Record<string, unknown>; status: 'done' | 'pending' }
+  /** `turn`: it waits for its caller. */
+  | { running: string; turn: Turn | null };
 
 /** What may run now: a read, or a change with what was said of it and who let it through. */
 export type Approved = { read: CatalogRead } | Granted;
@@ -89,9 +93,15 @@ export async function execute(
     latest = x;
     progress(x);
   };
+  const asked = Promise.withResolvers<Turn>();
+  job.turn = asked;
   const run =
     'read' in approved ? runRead(job, approved.read, d, e, p, report) : runChange(job, approved, d, e, p, report);
   const work = run.finally(onEnd);
+  work.then(
+    () => job.ended?.({}),
+    (thrown) => job.ended?.({ thrown }),
+  );
   // A change that outlives its deadline still ends some time, and the audit says how.
   e.underWay.hold(
     work
@@ -109,7 +119,13 @@ export async function execute(
 
   const waitS = (job.input as { wait_s?: number }).wait_s;
   const waitMs = waitS === undefined ? p.waitMs : waitS * 1_000;
-  const first = await soonest(raced(work, d.signal), waitMs, p);
+  let turn = null as Turn | null;
+  // What its caller has to do first is said at once, and not when it is long enough.
+  const asks = asked.promise.then((t): 'still running' => {
+    turn = t;
+    return 'still running';
+  });
+  const first = await soonest(Promise.race([raced(work, d.signal), asks]), waitMs, p);
   if (first !== 'still running') return { raw: first, status: 'done' };
 
   const room = e.underWay.lasts(work);
@@ -130,7 +146,7 @@ export async function execute(
     .then(
       (raw) => {
         p.work.finish(handle, { state: 'done', kept: finish(raw) });
-        return raw.state === 'rolled_back' ? raw.state : 'done';
+        return raw.state === 'rolled_back' || raw.state === 'failed' ? raw.state : 'done';
       },
       (thrown) => {
         const error = withReceipt(toOpsError(thrown), job);
@@ -162,7 +178,7 @@ export async function execute(
       d[Symbol.dispose]();
     });
   e.underWay.hold(told);
-  return { running: handle };
+  return { running: handle, turn };
 }
 
 /** Equal reads share one run; one more try where the other side was only busy. A change gets neither. */

@@ -2,6 +2,7 @@
 import type { Call, Principal, Progress, ToolContext } from '../core/call.ts';
 import type { Risk, Scope } from '../core/scopes.ts';
 import type { Target, Tool } from '../core/tool.ts';
+import type { Turn } from '../core/transfer.ts';
 import { auditFor } from './audit_search.ts';
 import type { Coalescer } from './coalesce.ts';
 import type { Policy, ResultsFor } from './ports.ts';
@@ -25,6 +26,10 @@ export interface Job {
   undoes?: string | undefined;
   /** Set by the change, as soon as its receipt is on the disk: records and errors name it. */
   receipt?: string;
+  /** Of long work: what its caller has to do before it can end. */
+  turn?: PromiseWithResolvers<Turn>;
+  /** Told how it ended, by whoever waits for that beside the caller. */
+  ended?: (end: { thrown?: unknown }) => void;
 }
 
 export interface Engine {
@@ -60,5 +65,7 @@ export function context(
     results: e.results(job.who),
     audit: auditFor(job.who, p),
     receipts: receiptsFor(job.who, p, job.call.id),
+    probing: p.probing(job.who.id),
+    ...(p.transfers ? { transfers: p.transfers.forCall(job) } : {}),
   };
 }

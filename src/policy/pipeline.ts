@@ -10,6 +10,7 @@ import { strip } from '../core/foreign.ts';
 import { hasMark } from '../core/redact.ts';
 import { readsOnly, type Scope } from '../core/scopes.ts';
 import { riskOf, scopesOfCall, worstRisk } from '../core/tool.ts';
+import type { Turn } from '../core/transfer.ts';
 import { admit, need, visible } from './authorize.ts';
 import { withReceipt } from './change.ts';
 import { complaint } from './complaint.ts';
@@ -121,7 +122,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
         facts.handle = done.running;
         // Running work has bounds of its own; with its place here it could keep those out who come to wait for it, or to stop it.
         release();
-        return { status: 'running', ...running(job, done.running) };
+        return { status: 'running', ...running(job, done.running, done.turn) };
       }
 
       // 8. redact and shape
@@ -181,7 +182,12 @@ interface Facts {
 const tooMany = (waitMs: number) =>
   new OpsError('limit', 'Too many calls.', { hint: 'Wait, then call again.', retryAfterMs: Math.ceil(waitMs) });
 
-function running(job: Job, handle: string): Answer {
+function running(job: Job, handle: string, turn: Turn | null): Answer {
+  if (turn) {
+    const { fields, summary, next } = turn;
+    const data = { ...fields, state: 'running', handle, summary, next };
+    return { data, text: `running: ${summary}\n${next}\nhandle ${handle}`, foreignPaths: [] };
+  }
   const next = `result_query {"handle":"${handle}","wait_s":20} waits for it; with "cancel":true it asks it to stop.`;
   const data = { state: 'running', handle, next, ...(job.tool.change ? { summary: `${job.tool.name} goes on.` } : {}) };
   return { data, text: `running: ${job.tool.name} goes on in the server.\n${next}`, foreignPaths: [] };
@@ -233,7 +239,9 @@ function closing(call: Call, facts: Facts, outcome: Outcome, ms: number, p: Poli
         ? outcome.error.message.slice(0, 300)
         : outcome.data.state === 'rolled_back'
           ? 'rolled back'
-          : undefined,
+          : outcome.data.state === 'failed'
+            ? 'made, and not as promised'
+            : undefined,
     ms: Math.round(ms * 100) / 100,
   };
 }

@@ -15,10 +15,12 @@ import type {
   WorkState,
 } from '../core/call.ts';
 import type { OpsError } from '../core/errors.ts';
+import type { Probing } from '../core/probe.ts';
 import type { Mode, Risk, Scope } from '../core/scopes.ts';
 import type { Catalog, Preview, Target, Tool } from '../core/tool.ts';
 import type { Receipts as ReceiptStore } from '../store/receipts.ts';
 import type { Refusals } from './refusals.ts';
+import type { TransferDesk } from './transfers.ts';
 
 /** What a face may do. Nothing else reaches a tool. */
 export interface Door {
@@ -61,6 +63,9 @@ export interface Policy {
   kept: Kept;
   work: Work;
   metrics: Metrics;
+  /** Absent in tests: no call moves whole files. */
+  transfers?: Pick<TransferDesk, 'forCall'>;
+  probing: (principal: string) => Probing;
   redactor: Redactor;
   log: Log;
   waitMs: number;

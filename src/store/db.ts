@@ -36,6 +36,7 @@ export interface Db {
   close(): void;
 }
 
+type OpenDb = { steps?: readonly string[]; putAside?: (path: string) => string };
 export const BUSY_MS = 5_000;
 const RETRY_MS = 2_000;
 /** How often it is asked whether the file under the path is still the one that is open. */
@@ -69,7 +70,7 @@ const inodeOf = (path: string): string => {
   return `${dev}:${ino}`;
 };
 
-function connect(path: string): Connection {
+function connect(path: string, steps: readonly string[]): Connection {
   const deadline = Date.now() + OPENING_MS;
   for (;;) {
     makePrivate(path);
@@ -80,7 +81,7 @@ function connect(path: string): Connection {
       if (db.prepare('PRAGMA journal_mode').get()?.journal_mode !== 'wal') db.exec('PRAGMA journal_mode = WAL');
       // A quarter of SQLite's own size for the log: on a small disk 4 MiB of it are half the room.
       db.exec('PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 256; PRAGMA journal_size_limit = 1048576');
-      migrate(db);
+      migrate(db, steps);
       return { db, sql: statements(db), inode };
     } catch (error) {
       db.close();
@@ -90,23 +91,21 @@ function connect(path: string): Connection {
   }
 }
 
-function migrate(db: DatabaseSync): void {
+function migrate(db: DatabaseSync, steps: readonly string[]): void {
   const version = () => Number(db.prepare('PRAGMA user_version').get()?.user_version ?? 0);
-  if (version() !== MIGRATIONS.length) {
+  if (version() !== steps.length) {
     db.exec('BEGIN IMMEDIATE');
     try {
       // Asked again under the lock: seven others may have started with us.
       const done = version();
-      if (done > MIGRATIONS.length)
+      if (done > steps.length)
         throw new OpsError(
           'conflict',
-          `The state was written by a newer Deckhand (schema ${done}; this one knows ${MIGRATIONS.length}).`,
-          {
-            hint: 'Start the newer version, or name another folder with --state-dir.',
-          },
+          `The state was written by a newer Deckhand (schema ${done}; this one knows ${steps.length}).`,
+          { hint: 'Start the newer version, or name another folder with --state-dir.' },
         );
-      for (const step of MIGRATIONS.slice(done)) db.exec(step);
-      db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+      for (const step of steps.slice(done)) db.exec(step);
+      db.exec(`PRAGMA user_version = ${steps.length}`);
       db.exec('COMMIT');
     } catch (error) {
       if (db.isTransaction) db.exec('ROLLBACK');
@@ -119,11 +118,8 @@ function migrate(db: DatabaseSync): void {
 function statements(db: DatabaseSync): Sql {
   const cache = new Map<string, StatementSync>();
   const prepared = (sql: string): StatementSync => {
-    let statement = cache.get(sql);
-    if (!statement) {
-      statement = db.prepare(sql);
-      cache.set(sql, statement);
-    }
+    const statement = cache.get(sql) ?? db.prepare(sql);
+    cache.set(sql, statement);
     return statement;
   };
   return {
@@ -133,7 +129,9 @@ function statements(db: DatabaseSync): Sql {
   };
 }
 
-export function openDb(state: StateDir, log: Log, monotonic: () => number = () => performance.now()): Db {
+/** `how`: of another database of ours than the state's. */
+export function openDb(state: StateDir, log: Log, monotonic = () => performance.now(), how: OpenDb = {}): Db {
+  const { steps = MIGRATIONS, putAside = renameAside } = how;
   let open: Connection | null = null;
   let trouble: { why: string; atMs: number } | null = null;
   let lookedMs = Number.NEGATIVE_INFINITY;
@@ -180,11 +178,11 @@ export function openDb(state: StateDir, log: Log, monotonic: () => number = () =
     if (full) throw troubled(full);
     state.ensure();
     try {
-      open = connect(state.db);
+      open = connect(state.db, steps);
     } catch (error) {
       if (!isCorrupt(error)) throw error;
       moveAside(error);
-      open = connect(state.db);
+      open = connect(state.db, steps);
     }
     lookedMs = monotonic();
     return open;
@@ -196,14 +194,14 @@ export function openDb(state: StateDir, log: Log, monotonic: () => number = () =
     if (!held) throw error;
     try {
       // Another process may have done it while we waited: a new file must not be moved aside again.
-      const { db } = connect(state.db);
+      const { db } = connect(state.db, steps);
       const verdict = db.prepare('PRAGMA integrity_check(1)').get()?.integrity_check;
       db.close();
       if (verdict === 'ok') return;
     } catch (again) {
       if (!isCorrupt(again)) throw again;
     }
-    const where = renameAside(state.db);
+    const where = putAside(state.db);
     log.error(
       { error: String(error), aside: where },
       'state database is corrupt: moved aside, a new one is begun (tokens and audit are not in it)',

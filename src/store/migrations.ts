@@ -64,4 +64,10 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE receipts ADD COLUMN undo TEXT;
   CREATE INDEX receipts_call ON receipts (call);
   `,
+  // Folders of disks at earlier looks. Whoever does not know the table does without.
+  `
+  CREATE TABLE disk_looks (
+    disk TEXT NOT NULL, at INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (disk, at)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

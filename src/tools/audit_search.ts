@@ -8,60 +8,66 @@ import type { AuditQuery } from '../core/audit.ts';
 import { recordTable, rowOf } from '../core/audit_row.ts';
 import { defineRead } from '../core/define.ts';
 import { OpsError } from '../core/errors.ts';
-import { foreign, limit } from '../core/schema.ts';
+import { foreign, limit, once } from '../core/schema.ts';
 import type { View } from '../core/tool.ts';
 import { pastTime, type Zone } from '../core/when.ts';
 
 const said = (source: string) => foreign(z.string(), source).nullable();
 
-export const AuditRow = z.object({
-  at: z.string(),
-  event: z.string(),
-  who: z.string().nullable(),
-  tool: said('audit').describe('As the caller wrote it.'),
-  outcome: z.string().nullable(),
-  risk: z.string().nullable(),
-  targets: foreign(z.array(z.string()), 'audit'),
-  call: z.string().nullable(),
-  ms: z.number().nullable(),
-  approval: z.string().nullable(),
-  receipt: z.string().nullable(),
-  args: said('audit'),
-  what: said('audit').describe('Summary, reason or refused request.'),
-  client: said('audit'),
-  address: z.string().nullable(),
-  more: foreign(z.record(z.string(), z.unknown()), 'audit'),
-  segment: z.string(),
-  seq: z.number(),
-});
+export const AuditRow = once(() =>
+  z.object({
+    at: z.string(),
+    event: z.string(),
+    who: z.string().nullable(),
+    tool: said('audit').describe('As the caller wrote it.'),
+    outcome: z.string().nullable(),
+    risk: z.string().nullable(),
+    targets: foreign(z.array(z.string()), 'audit'),
+    call: z.string().nullable(),
+    ms: z.number().nullable(),
+    approval: z.string().nullable(),
+    receipt: z.string().nullable(),
+    args: said('audit'),
+    what: said('audit').describe('Summary, reason or refused request.'),
+    client: said('audit'),
+    address: z.string().nullable(),
+    more: foreign(z.record(z.string(), z.unknown()), 'audit'),
+    segment: z.string(),
+    seq: z.number(),
+  }),
+);
 
-export const AuditAnswer = z.object({
-  records: z.array(AuditRow),
-  looked: z.object({ bytes: z.number(), of: z.number() }).describe('How much of the audit in that time was read.'),
-  corrupt: z.number().describe('Lines that are no record.'),
-  next: z.string().nullable().describe('For `from`; null: no more.'),
-  note: z.string().nullable(),
-});
-export type AuditAnswer = z.output<typeof AuditAnswer>;
+export const AuditAnswer = once(() =>
+  z.object({
+    records: z.array(AuditRow()),
+    looked: z.object({ bytes: z.number(), of: z.number() }).describe('How much of the audit in that time was read.'),
+    corrupt: z.number().describe('Lines that are no record.'),
+    next: z.string().nullable().describe('For `from`; null: no more.'),
+    note: z.string().nullable(),
+  }),
+);
+export type AuditAnswer = z.output<ReturnType<typeof AuditAnswer>>;
 
 const word = (text: string) => z.string().min(1).max(128).optional().describe(text);
 
-const input = z.strictObject({
-  since: word('2h (ago), 2026-11-21 or RFC 3339.'),
-  until: word('As since.'),
-  who: word('Principal, e.g. stdio:0 or token:laptop.'),
-  tool: word('Its whole name.'),
-  event: word('call, intent, late, work, refused, approval, unfinished, start …'),
-  outcome: word('done, pending, running or an error code.'),
-  risk: z.enum(['read', 'sensitive', 'change', 'destroy']).optional().describe('Of the call.'),
-  target: word('Part of a target, e.g. unit:nginx.'),
-  call: word('Correlation id.'),
-  text: word('Part of any value, any case.'),
-  order: z.enum(['newest', 'oldest']).default('newest').describe('Which come first.'),
-  from: word('`next` of the answer before, with the same filters.'),
-  limit: limit(20, 200),
-});
-type Input = z.output<typeof input>;
+const input = once(() =>
+  z.strictObject({
+    since: word('2h (ago), 2026-11-21 or RFC 3339.'),
+    until: word('As since.'),
+    who: word('Principal, e.g. stdio:0 or token:laptop.'),
+    tool: word('Its whole name.'),
+    event: word('call, intent, late, work, refused, approval, unfinished, start …'),
+    outcome: word('done, pending, running or an error code.'),
+    risk: z.enum(['read', 'sensitive', 'change', 'destroy']).optional().describe('Of the call.'),
+    target: word('Part of a target, e.g. unit:nginx.'),
+    call: word('Correlation id.'),
+    text: word('Part of any value, any case.'),
+    order: z.enum(['newest', 'oldest']).default('newest').describe('Which come first.'),
+    from: word('`next` of the answer before, with the same filters.'),
+    limit: limit(20, 200),
+  }),
+);
+type Input = z.output<ReturnType<typeof input>>;
 
 export const auditSearch = defineRead({
   name: 'audit_search',

@@ -8,7 +8,7 @@ import type { ToolContext } from '../core/call.ts';
 import { defineChange } from '../core/define.ts';
 import type { ContainerDetail, ToEngine } from '../core/docker.ts';
 import { OpsError } from '../core/errors.ts';
-import { WaitS } from '../core/schema.ts';
+import { once, WaitS } from '../core/schema.ts';
 import { duration } from '../core/text.ts';
 import type { ChangeContext, Changed } from '../core/tool.ts';
 import { record } from '../insight/container_powers.ts';
@@ -32,16 +32,18 @@ export const ACTIONS = ['start', 'stop', 'restart', 'pause', 'unpause', 'kill'] 
 export type Action = (typeof ACTIONS)[number];
 const SIGNALS = ['KILL', 'TERM', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2'] as const;
 
-const input = z.strictObject({
-  container: ContainerInput.describe('Its name.'),
-  action: z.enum(ACTIONS).describe('kill sends `signal`.'),
-  signal: z.enum(SIGNALS).default('KILL').describe('For kill.'),
-  grace_s: z.number().int().min(0).max(300).default(10).describe('To end by itself, before it is killed.'),
-  within_s: z.number().int().min(1).max(600).default(60).describe('To be running and healthy.'),
-  engine: EngineInput,
-  wait_s: WaitS,
-});
-export type ControlInput = z.output<typeof input>;
+const input = once(() =>
+  z.strictObject({
+    container: ContainerInput().describe('Its name.'),
+    action: z.enum(ACTIONS).describe('kill sends `signal`.'),
+    signal: z.enum(SIGNALS).default('KILL').describe('For kill.'),
+    grace_s: z.number().int().min(0).max(300).default(10).describe('To end by itself, before it is killed.'),
+    within_s: z.number().int().min(1).max(600).default(60).describe('To be running and healthy.'),
+    engine: EngineInput(),
+    wait_s: WaitS(),
+  }),
+);
+export type ControlInput = z.output<ReturnType<typeof input>>;
 
 /** Where it already is as asked, or cannot go from where it is. */
 const FROM: Record<Action, { nothing: Phase[]; never: Phase[] }> = {
@@ -179,6 +181,7 @@ async function verdict(
   const sinceMs = promised === 'running' ? (is?.startedAtMs ?? beganMs) : beganMs;
   const log = await lastLines(c.id, sinceMs, ctx, to);
   return {
+    state: 'failed',
     summary: `${how}, but ${end.why}.${is?.error ? ' The engine could not start it.' : ''}${once} ${
       log.length > 0 ? 'Its last lines are below; ' : ''
     }container_inspect and log_query tell more.`,

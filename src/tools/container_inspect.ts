@@ -7,7 +7,7 @@ import type { ToolContext } from '../core/call.ts';
 import { defineRead } from '../core/define.ts';
 import type { ContainerDetail } from '../core/docker.ts';
 import { CONTAINER_REF } from '../core/docker_refs.ts';
-import { foreign, Unknown } from '../core/schema.ts';
+import { foreign, once, Unknown } from '../core/schema.ts';
 import { rfc3339 } from '../core/text.ts';
 import { type Event, lastEndOf } from '../insight/container_exit.ts';
 import { reachOf } from '../insight/container_reach.ts';
@@ -41,79 +41,83 @@ const said = <S extends z.ZodType>(schema: S) => foreign(schema, 'container engi
 /** Tamed where they are made (docker_parts.ts), so that the marks in them are ours. */
 const withMarks = () => said(z.array(z.string())).meta({ foreign: 'container engine', kept: true });
 
-export const ContainerInspectAnswer = z.object({
-  name: said(z.string()),
-  id: z.string(),
-  image: said(z.string()),
-  imageId: z.string(),
-  state: z.enum(STATES),
-  health: z.enum(HEALTHS).nullable(),
-  attention: z.enum(ATTENTION).nullable(),
-  createdAt: z.string(),
-  startedAt: z.string().nullable(),
-  finishedAt: z.string().nullable(),
-  sinceSeconds: figure.describe('In this state.'),
-  restarts: z.number(),
-  restartPolicy: z.string(),
-  exit: z
-    .object({ code: figure, signal: z.string().nullable(), at: z.string().nullable(), reason: z.string() })
-    .nullable()
-    .describe('Its last end, as far as the engine still knows it.'),
-  error: said(z.string().nullable()).describe('Why the engine could not start it, in its words.'),
-  healthcheck: z
-    .object({ command: said(z.string()), intervalSeconds: figure, retries: z.number(), failingStreak: figure })
-    .nullable(),
-  healthLog: z
-    .array(z.object({ at: z.string(), exitCode: z.number(), output: said(z.string()) }))
-    .describe('Newest first.'),
-  stats: z
-    .object({
-      windowMs: z.number(),
-      cpuPercent: figure.describe('Of one core.'),
-      cpuOfLimitPercent: figure.describe('Null: no CPU limit.'),
-      throttledPercent: figure,
-      memoryBytes: figure.describe('Without page cache.'),
-      memoryPercent: figure.describe('Of its limit, or of the machine.'),
-      pids: figure,
-      rxBytesPerSecond: figure,
-      txBytesPerSecond: figure,
-      readBytesPerSecond: figure,
-      writtenBytesPerSecond: figure,
-    })
-    .nullable()
-    .describe('Null: it does not run, or was not asked for.'),
-  limits: z
-    .object({ memoryBytes: figure, cpus: figure, cpuset: z.string().nullable(), pids: figure })
-    .describe('Null: none.'),
-  command: said(z.string()),
-  user: said(z.string()).describe('Empty: root, unless the image says otherwise.'),
-  workingDir: said(z.string()),
-  project: said(z.string().nullable()),
-  service: said(z.string().nullable()),
-  files: said(z.array(z.string())).describe('Of its compose project.'),
-  reach: z.array(z.string()).describe('What it may do to the host beyond an ordinary container.'),
-  ports: z.array(z.string()).describe('host→container'),
-  networks: z.array(said(z.object({ name: z.string(), ip: z.string().nullable(), aliases: z.array(z.string()) }))),
-  mounts: z.array(
-    said(z.object({ type: z.string(), source: z.string(), destination: z.string(), writable: z.boolean() })),
-  ),
-  env: withMarks(),
-  labels: withMarks(),
-  logDriver: z.string(),
-  writtenBytes: figure.describe('By it, in its own layer.'),
-  events: z
-    .array(said(z.object({ at: z.string(), what: z.string() })))
-    .describe('Newest first; healthcheck runs left out.'),
-  unknown: z.array(Unknown),
-  next: z.string().nullable(),
-});
-export type ContainerInspectAnswer = z.output<typeof ContainerInspectAnswer>;
+export const ContainerInspectAnswer = once(() =>
+  z.object({
+    name: said(z.string()),
+    id: z.string(),
+    image: said(z.string()),
+    imageId: z.string(),
+    state: z.enum(STATES),
+    health: z.enum(HEALTHS).nullable(),
+    attention: z.enum(ATTENTION).nullable(),
+    createdAt: z.string(),
+    startedAt: z.string().nullable(),
+    finishedAt: z.string().nullable(),
+    sinceSeconds: figure().describe('In this state.'),
+    restarts: z.number(),
+    restartPolicy: z.string(),
+    exit: z
+      .object({ code: figure(), signal: z.string().nullable(), at: z.string().nullable(), reason: z.string() })
+      .nullable()
+      .describe('Its last end, as far as the engine still knows it.'),
+    error: said(z.string().nullable()).describe('Why the engine could not start it, in its words.'),
+    healthcheck: z
+      .object({ command: said(z.string()), intervalSeconds: figure(), retries: z.number(), failingStreak: figure() })
+      .nullable(),
+    healthLog: z
+      .array(z.object({ at: z.string(), exitCode: z.number(), output: said(z.string()) }))
+      .describe('Newest first.'),
+    stats: z
+      .object({
+        windowMs: z.number(),
+        cpuPercent: figure().describe('Of one core.'),
+        cpuOfLimitPercent: figure().describe('Null: no CPU limit.'),
+        throttledPercent: figure(),
+        memoryBytes: figure().describe('Without page cache.'),
+        memoryPercent: figure().describe('Of its limit, or of the machine.'),
+        pids: figure(),
+        rxBytesPerSecond: figure(),
+        txBytesPerSecond: figure(),
+        readBytesPerSecond: figure(),
+        writtenBytesPerSecond: figure(),
+      })
+      .nullable()
+      .describe('Null: it does not run, or was not asked for.'),
+    limits: z
+      .object({ memoryBytes: figure(), cpus: figure(), cpuset: z.string().nullable(), pids: figure() })
+      .describe('Null: none.'),
+    command: said(z.string()),
+    user: said(z.string()).describe('Empty: root, unless the image says otherwise.'),
+    workingDir: said(z.string()),
+    project: said(z.string().nullable()),
+    service: said(z.string().nullable()),
+    files: said(z.array(z.string())).describe('Of its compose project.'),
+    reach: z.array(z.string()).describe('What it may do to the host beyond an ordinary container.'),
+    ports: z.array(z.string()).describe('host→container'),
+    networks: z.array(said(z.object({ name: z.string(), ip: z.string().nullable(), aliases: z.array(z.string()) }))),
+    mounts: z.array(
+      said(z.object({ type: z.string(), source: z.string(), destination: z.string(), writable: z.boolean() })),
+    ),
+    env: withMarks(),
+    labels: withMarks(),
+    logDriver: z.string(),
+    writtenBytes: figure().describe('By it, in its own layer.'),
+    events: z
+      .array(said(z.object({ at: z.string(), what: z.string() })))
+      .describe('Newest first; healthcheck runs left out.'),
+    unknown: z.array(Unknown()),
+    next: z.string().nullable(),
+  }),
+);
+export type ContainerInspectAnswer = z.output<ReturnType<typeof ContainerInspectAnswer>>;
 
-const input = z.strictObject({
-  container: ContainerInput,
-  stats: z.boolean().default(true).describe('Measures for a second.'),
-  engine: EngineInput,
-});
+const input = once(() =>
+  z.strictObject({
+    container: ContainerInput(),
+    stats: z.boolean().default(true).describe('Measures for a second.'),
+    engine: EngineInput(),
+  }),
+);
 
 export const containerInspect = defineRead({
   name: 'container_inspect',

@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { defineRead } from '../core/define.ts';
 import type { ContainerRun, ContainerSummary } from '../core/docker.ts';
 import { CONTAINER_REF } from '../core/docker_refs.ts';
-import { foreign, limit, Unknown } from '../core/schema.ts';
+import { foreign, limit, once, Unknown } from '../core/schema.ts';
 import { exitOf } from '../insight/container_exit.ts';
 import { ATTENTION, attentionOf, portsOf, rankOf, stackOf, type Use } from '../insight/containers.ts';
 import { containerListText } from './container_list_text.ts';
@@ -18,63 +18,69 @@ import { attempt } from './sampling.ts';
 const MOST = 500;
 export const SORTS = ['attention', 'name', 'age', 'cpu', 'memory', 'restarts'] as const;
 
-export const ContainerRow = z.object({
-  name: foreign(z.string(), 'container engine'),
-  id: z.string(),
-  image: foreign(z.string(), 'container engine'),
-  state: z.enum(STATES),
-  health: z.enum(HEALTHS).nullable().describe('Null: no healthcheck.'),
-  attention: z.enum(ATTENTION).nullable(),
-  sinceSeconds: figure.describe('In this state.'),
-  ageSeconds: figure.describe('Since it was created.'),
-  restarts: figure,
-  exit: z.string().nullable().describe('How it last ended; null: it runs, or never did.'),
-  ports: z.array(z.string()).describe('host→container'),
-  project: foreign(z.string().nullable(), 'container engine'),
-  service: foreign(z.string().nullable(), 'container engine'),
-  cpuPercent: figure.optional().describe('Of one core.'),
-  memoryBytes: figure.optional().describe('Without page cache.'),
-  memoryLimitBytes: figure.optional(),
-  memoryPercent: figure.optional().describe('Of its limit, or of the machine.'),
-  throttledPercent: figure.optional().describe('Of the periods of its CPU limit; null: no limit.'),
-  pids: figure.optional(),
-  rxBytesPerSecond: figure.optional(),
-  txBytesPerSecond: figure.optional(),
-  readBytesPerSecond: figure.optional(),
-  writtenBytesPerSecond: figure.optional(),
-});
-export type ContainerRow = z.output<typeof ContainerRow>;
+export const ContainerRow = once(() =>
+  z.object({
+    name: foreign(z.string(), 'container engine'),
+    id: z.string(),
+    image: foreign(z.string(), 'container engine'),
+    state: z.enum(STATES),
+    health: z.enum(HEALTHS).nullable().describe('Null: no healthcheck.'),
+    attention: z.enum(ATTENTION).nullable(),
+    sinceSeconds: figure().describe('In this state.'),
+    ageSeconds: figure().describe('Since it was created.'),
+    restarts: figure(),
+    exit: z.string().nullable().describe('How it last ended; null: it runs, or never did.'),
+    ports: z.array(z.string()).describe('host→container'),
+    project: foreign(z.string().nullable(), 'container engine'),
+    service: foreign(z.string().nullable(), 'container engine'),
+    cpuPercent: figure().optional().describe('Of one core.'),
+    memoryBytes: figure().optional().describe('Without page cache.'),
+    memoryLimitBytes: figure().optional(),
+    memoryPercent: figure().optional().describe('Of its limit, or of the machine.'),
+    throttledPercent: figure().optional().describe('Of the periods of its CPU limit; null: no limit.'),
+    pids: figure().optional(),
+    rxBytesPerSecond: figure().optional(),
+    txBytesPerSecond: figure().optional(),
+    readBytesPerSecond: figure().optional(),
+    writtenBytesPerSecond: figure().optional(),
+  }),
+);
+export type ContainerRow = z.output<ReturnType<typeof ContainerRow>>;
 
-export const ContainerListAnswer = z.object({
-  engine: foreign(z.string().nullable(), 'container engine').describe('Null: the first one.'),
-  total: z.number(),
-  matched: z.number(),
-  byState: z.record(z.string(), z.number()).describe('Of all containers.'),
-  attention: z.number().describe('How many of those matched need a look.'),
-  stats: z.boolean(),
-  sort: z.enum(SORTS),
-  containers: z.array(ContainerRow),
-  unknown: z.array(Unknown),
-  next: z.string().nullable(),
-});
-export type ContainerListAnswer = z.output<typeof ContainerListAnswer>;
+export const ContainerListAnswer = once(() =>
+  z.object({
+    engine: foreign(z.string().nullable(), 'container engine').describe('Null: the first one.'),
+    total: z.number(),
+    matched: z.number(),
+    byState: z.record(z.string(), z.number()).describe('Of all containers.'),
+    attention: z.number().describe('How many of those matched need a look.'),
+    stats: z.boolean(),
+    sort: z.enum(SORTS),
+    containers: z.array(ContainerRow()),
+    unknown: z.array(Unknown()),
+    next: z.string().nullable(),
+  }),
+);
+export type ContainerListAnswer = z.output<ReturnType<typeof ContainerListAnswer>>;
 
-const input = z.strictObject({
-  state: z.enum(STATES).optional(),
-  health: z
-    .enum([...HEALTHS, 'none'])
-    .optional()
-    .describe('none: has no check.'),
-  name: z.string().min(1).max(128).optional(),
-  project: z.string().min(1).max(128).optional().describe('Compose project.'),
-  image: z.string().min(1).max(256).optional().describe('Part of it.'),
-  label: z.string().min(1).max(256).optional().describe('key or key=value'),
-  stats: z.boolean().default(false).describe('Adds CPU, memory, network, disk: a second more.'),
-  sort: z.enum(SORTS).default('attention').describe('cpu and memory add stats.'),
-  limit: limit(30, 200),
-  engine: EngineInput,
-});
-type Input = z.output<typeof input>;
+const input = once(() =>
+  z.strictObject({
+    state: z.enum(STATES).optional(),
+    health: z
+      .enum([...HEALTHS, 'none'])
+      .optional()
+      .describe('none: has no check.'),
+    name: z.string().min(1).max(128).optional(),
+    project: z.string().min(1).max(128).optional().describe('Compose project.'),
+    image: z.string().min(1).max(256).optional().describe('Part of it.'),
+    label: z.string().min(1).max(256).optional().describe('key or key=value'),
+    stats: z.boolean().default(false).describe('Adds CPU, memory, network, disk: a second more.'),
+    sort: z.enum(SORTS).default('attention').describe('cpu and memory add stats.'),
+    limit: limit(30, 200),
+    engine: EngineInput(),
+  }),
+);
+type Input = z.output<ReturnType<typeof input>>;
 
 export const containerList = defineRead({
   name: 'container_list',

@@ -7,6 +7,7 @@ import type { ToolContext } from '../core/call.ts';
 import { defineChange } from '../core/define.ts';
 import type { ContainerDetail, ToEngine } from '../core/docker.ts';
 import { OpsError, toOpsError } from '../core/errors.ts';
+import { once } from '../core/schema.ts';
 import { bytes } from '../core/text.ts';
 import { OLD, shortOf } from '../insight/container_guard.ts';
 import { isPublished, portsOf, stackOf } from '../insight/containers.ts';
@@ -16,12 +17,14 @@ import { ContainerInput, EngineInput, shortId, toEngine } from './docker_parts.t
 /** As engines name the volumes that nobody named. */
 const ANONYMOUS = /^[0-9a-f]{64}$/;
 
-const input = z.strictObject({
-  container: ContainerInput.describe('Its name.'),
-  force: z.boolean().default(false).describe('Also while it runs: it is killed.'),
-  volumes: z.boolean().default(false).describe('Its anonymous volumes too; named ones always stay.'),
-  engine: EngineInput,
-});
+const input = once(() =>
+  z.strictObject({
+    container: ContainerInput().describe('Its name.'),
+    force: z.boolean().default(false).describe('Also while it runs: it is killed.'),
+    volumes: z.boolean().default(false).describe('Its anonymous volumes too; named ones always stay.'),
+    engine: EngineInput(),
+  }),
+);
 
 export const containerRemove = defineChange({
   name: 'container_remove',
@@ -91,7 +94,7 @@ export const containerRemove = defineChange({
   },
 });
 
-async function meant(i: z.output<typeof input>, ctx: ToolContext, to: ToEngine): Promise<ContainerDetail> {
+async function meant(i: z.output<ReturnType<typeof input>>, ctx: ToolContext, to: ToEngine): Promise<ContainerDetail> {
   const c = await subjectOf(i.container, 'remove', ctx, to, true);
   if (phaseOf(c.state) !== 'stopped' && !i.force)
     throw new OpsError('conflict', `${c.name} is ${c.state}.`, {

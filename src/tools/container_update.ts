@@ -11,7 +11,7 @@ import { defineChange } from '../core/define.ts';
 import type { ContainerDetail, ToEngine } from '../core/docker.ts';
 import { imageParts } from '../core/docker_refs.ts';
 import { OpsError } from '../core/errors.ts';
-import { WaitS } from '../core/schema.ts';
+import { once, WaitS } from '../core/schema.ts';
 import { NEW, OLD, shortOf } from '../insight/container_guard.ts';
 import { powersOf, record } from '../insight/container_powers.ts';
 import { reachOf } from '../insight/container_reach.ts';
@@ -22,15 +22,17 @@ import { containerUpdateUndo } from './container_update_undo.ts';
 import { ContainerInput, EngineInput, shortId, toEngine } from './docker_parts.ts';
 import { attempt } from './sampling.ts';
 
-const input = z.strictObject({
-  container: ContainerInput.describe('Its name.'),
-  image: z.string().min(1).max(255).optional().describe('Another tag or digest of its image; else the tag it has.'),
-  within_s: z.number().int().min(5).max(900).default(120).describe('To be running, healthy and answering.'),
-  host_access: z.boolean().default(false).describe('It is privileged, or has devices, host namespaces or a socket.'),
-  engine: EngineInput,
-  wait_s: WaitS,
-});
-export type UpdateInput = z.output<typeof input>;
+const input = once(() =>
+  z.strictObject({
+    container: ContainerInput().describe('Its name.'),
+    image: z.string().min(1).max(255).optional().describe('Another tag or digest of its image; else the tag it has.'),
+    within_s: z.number().int().min(5).max(900).default(120).describe('To be running, healthy and answering.'),
+    host_access: z.boolean().default(false).describe('It is privileged, or has devices, host namespaces or a socket.'),
+    engine: EngineInput(),
+    wait_s: WaitS(),
+  }),
+);
+export type UpdateInput = z.output<ReturnType<typeof input>>;
 
 export const containerUpdate = defineChange({
   name: 'container_update',

@@ -1,88 +1,93 @@
 /**
- * Why something does not do what it should: one question, a ranked answer with what it rests on and the next step. Decides which problems
- * and kinds of targets there are and what each needs; who gathers and judges is each kind's (diagnose_container.ts, insight/diagnose*.ts).
+ * Why something does not do what it should: one question, a ranked answer with what it rests on and the next step. Decides which way is
+ * taken: the table below has one for each problem and kind of target. What a way gathers and judges is its own (diagnose_*.ts,
+ * insight/diagnose*.ts).
  */
 import * as z from 'zod';
 import { defineRead } from '../core/define.ts';
 import { OpsError } from '../core/errors.ts';
-import { foreign, Unknown } from '../core/schema.ts';
+import { once } from '../core/schema.ts';
 import { LONGEST_SOURCE, parseSource, type Source, wellFormed } from '../core/source.ts';
 import { pastTime } from '../core/when.ts';
-import { CERTAINTY } from '../insight/diagnose.ts';
-import { diagnoseTheContainer } from './diagnose_container.ts';
+import { containerDown } from './diagnose_container.ts';
+import { diskFull } from './diagnose_disk.ts';
+import { DiagnoseAnswer, PROBLEMS, type Problem, type Way } from './diagnose_parts.ts';
+import { unreachable } from './diagnose_reach.ts';
+import { hostSlow } from './diagnose_slow.ts';
 import { diagnoseText } from './diagnose_text.ts';
-import { STATES } from './docker_parts.ts';
+import { unitDown } from './diagnose_unit.ts';
 
-export const PROBLEMS = ['down'] as const;
+/** In the order in which a hint names them. */
+const WAYS: readonly Way[] = [containerDown, unitDown, diskFull, hostSlow, unreachable];
 
-export const DiagnoseAnswer = z.object({
-  problem: z.enum(PROBLEMS),
-  target: z.string(),
-  verdict: z.string(),
-  down: z.boolean().nullable().describe('Null: it cannot be asked.'),
-  state: z.enum(STATES).nullable(),
-  causes: z
-    .array(
-      z.object({
-        id: z.string().describe('Of docs/diagnose.md.'),
-        certainty: z.enum(CERTAINTY),
-        sentence: z.string(),
-        // Cleaned where it was gathered, so the marks in it are ours.
-        evidence: foreign(z.array(z.string()).meta({ kept: true }), 'container engine and log'),
-        next: z.string(),
-      }),
-    )
-    .describe('Surest first.'),
-  checked: z.array(z.string()),
-  unknown: z.array(Unknown),
-});
-export type DiagnoseAnswer = z.output<typeof DiagnoseAnswer>;
-
-const input = z.strictObject({
-  problem: z.enum(PROBLEMS).describe('down: does not run or answer.'),
-  target: z.string().max(LONGEST_SOURCE).describe('container:NAME or container:ENGINE/NAME'),
-  since: z.string().max(40).optional().describe('Looks back so far: 2h, RFC 3339.'),
-  logs: z.boolean().default(true).describe('Read its log too (needs logs:read).'),
-});
+const input = once(() =>
+  z.strictObject({
+    problem: z.enum(PROBLEMS).describe('down: does not run or answer.'),
+    target: z
+      .string()
+      .max(LONGEST_SOURCE)
+      .optional()
+      .describe(
+        'down: container:[ENGINE/]NAME, unit:NAME; disk_full: file:/PATH, else the fullest; unreachable: host:port or URL.',
+      ),
+    since: z.string().max(40).optional().describe('Looks back: 2h, RFC 3339.'),
+    logs: z.boolean().default(true).describe('Of down: its log, too (needs logs:read).'),
+    wait_s: z.number().int().min(0).max(40).default(10).describe('Longest wait; then it answers running.'),
+  }),
+);
 
 export const diagnose = defineRead({
   name: 'diagnose',
   title: 'Diagnose',
   description:
-    'Use this when a container is down, restarts or is unhealthy: ranked causes (exit, OOM, healthcheck, port, image, mount, dependency …), the evidence and log line for each, and the next step. For all its settings use container_inspect.',
+    'Use this when a container or unit is down, a disk is full, the host is slow or something cannot be reached: ranked causes, each with figures, log lines and the next safe step. To see how the host is use system_overview.',
   toolset: 'triage',
   core: true,
   input,
   output: DiagnoseAnswer,
-  scopes: { least: 'docker:read', of: (i) => (i.logs ? ['logs:read'] : []) },
-  targets: (i) =>
-    wellFormed([i.target]).flatMap((s) =>
-      s.kind === 'container' ? [{ kind: 'container' as const, name: s.engine ? `${s.engine}/${s.name}` : s.name }] : [],
-    ),
+  scopes: {
+    least: null,
+    any: ['docker:read', 'services:read', 'system:read', 'net:read'],
+    // What names nothing needs nothing: it is refused as that, and learns no more.
+    of: (i) => wayOf(i.problem, sourceOf(i))?.scopes(i) ?? [],
+  },
+  targets: (i) => {
+    const source = sourceOf(i);
+    return source === undefined ? [] : (wayOf(i.problem, source)?.targets(source) ?? []);
+  },
   risk: 'sensitive',
   annotations: { idempotent: true, openWorld: false },
-  limits: { timeoutMs: 20_000, cost: 2 },
+  long: true,
+  limits: { timeoutMs: 600_000, cost: 2 },
   text: diagnoseText,
 
   async handler(i, ctx) {
-    const source = containerOf(i.target);
+    const source = i.target === undefined ? null : parseSource(spelled(i.target));
+    const way = wayOf(i.problem, source);
+    if (!way) throw noWay(i.problem, source);
     const zone = ctx.host.system.identity().zone;
     const sinceMs = i.since === undefined ? undefined : pastTime(i.since, ctx.now(), 'since', zone);
-    const found = await diagnoseTheContainer({ source, sinceMs, logs: i.logs }, ctx);
-    return { problem: i.problem, target: source.text, verdict: verdictOf(source.text, found), ...found };
+    const bounded = AbortSignal.any([ctx.signal, AbortSignal.timeout(way.timeoutMs)]);
+    const found = await way.find({ source, sinceMs, logs: i.logs }, { ...ctx, signal: bounded });
+    return { problem: i.problem, ...found };
   },
 });
 
-function containerOf(target: string): Source {
-  const source = parseSource(target);
-  if (source.kind === 'container') return source;
-  throw new OpsError('validation', `diagnose cannot look at ${source.text.slice(0, 80)}.`, {
-    hint: 'It looks at container:NAME.',
-  });
+function wayOf(problem: Problem, source: Source | null | undefined): Way | undefined {
+  if (source === undefined) return undefined;
+  return WAYS.find((w) => w.problem === problem && (source === null ? w.alone : w.kinds.includes(source.kind)));
 }
 
-function verdictOf(target: string, o: Pick<DiagnoseAnswer, 'down' | 'causes'>): string {
-  const first = o.causes[0];
-  const is = o.down === null ? 'cannot be asked' : o.down ? 'is down' : first?.id === 'not_down' ? 'is up' : 'runs';
-  return `${target} ${is}${first ? `: ${first.sentence}` : '.'}`;
+/** For rights and records: undefined where the target names nothing. */
+function sourceOf({ target }: { target?: string | undefined }): Source | null | undefined {
+  return target === undefined ? null : wellFormed([spelled(target)])[0];
+}
+
+/** A path is what people write for a file. */
+const spelled = (target: string): string => (target.startsWith('/') ? `file:${target}` : target);
+
+function noWay(problem: Problem, source: Source | null): OpsError {
+  const forms = WAYS.filter((w) => w.problem === problem).map((w) => w.form);
+  const what = source === null ? 'needs a target' : `cannot look at ${source.text.slice(0, 80)}`;
+  return new OpsError('validation', `diagnose ${problem} ${what}.`, { hint: `It looks at ${forms.join(' or ')}.` });
 }

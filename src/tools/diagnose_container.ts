@@ -15,6 +15,7 @@ import type { Entry } from '../insight/log_group.ts';
 import { atLeast } from '../insight/log_level.ts';
 import type { Clean } from '../insight/log_match.ts';
 import { createSelector } from '../insight/log_select.ts';
+import { type Found, verdictOf, type Way } from './diagnose_parts.ts';
 import { gaps } from './figures.ts';
 import { inspected, readerOf, toEngineOf } from './log_container.ts';
 import { cleaner } from './log_query.ts';
@@ -29,19 +30,35 @@ const LOG = { lines: 200, entries: 60, chars: 64 * 1024, bytes: 512 * 1024, ms: 
 /** Entries this long before the end may still tell of it. */
 const BEFORE_MS = 15 * 60_000;
 
-export interface Gathered extends Diagnosis {
+interface Gathered extends Diagnosis {
   state: ContainerDetail['state'] | null;
   checked: string[];
   unknown: { what: string; why: string }[];
 }
 
-export interface Asked {
+interface Asked {
   source: Source;
   sinceMs: number | undefined;
   logs: boolean;
 }
 
-export async function diagnoseTheContainer(o: Asked, ctx: ToolContext): Promise<Gathered> {
+export const containerDown: Way = {
+  problem: 'down',
+  kinds: ['container'],
+  form: 'container:NAME',
+  scopes: ({ logs }) => ['docker:read', ...(logs ? (['logs:read'] as const) : [])],
+  targets: (s) => (s ? [{ kind: 'container', name: s.engine ? `${s.engine}/${s.name}` : s.name }] : []),
+  timeoutMs: 20_000,
+  async find({ source, ...o }, ctx): Promise<Found> {
+    const s = source as Source;
+    const found = await diagnoseTheContainer({ source: s, ...o }, ctx);
+    const up = found.causes[0]?.id === 'not_down' ? 'is up' : 'runs';
+    const is = found.down === null ? 'cannot be asked' : found.down ? 'is down' : up;
+    return { target: s.text, verdict: verdictOf(`${s.text} ${is}`, found.causes), ...found };
+  },
+};
+
+async function diagnoseTheContainer(o: Asked, ctx: ToolContext): Promise<Gathered> {
   const { source } = o;
   const { docker } = ctx.host;
   const to: ToEngine = toEngineOf(source, ctx.signal);
@@ -161,6 +178,7 @@ async function logOf(c: ContainerDetail, o: Asked, ctx: ToolContext, clean: Clea
       {
         sinceMs: undefined,
         untilMs: undefined,
+        beyond: undefined,
         tail: LOG.lines,
         forward: false,
         enough: LOG.entries,

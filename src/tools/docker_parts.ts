@@ -9,10 +9,13 @@ import type { ToolContext } from '../core/call.ts';
 import type { ContainerSample, ToEngine } from '../core/docker.ts';
 import { CONTAINER_REF } from '../core/docker_refs.ts';
 import { namingOf } from '../core/redact_naming.ts';
+import { once } from '../core/schema.ts';
 import { type Use, useBetween } from '../insight/containers.ts';
 
-export const EngineInput = z.string().min(1).max(64).optional().describe('Of docker_system; else the first.');
-export const ContainerInput = z.string().regex(CONTAINER_REF).describe('Name or id.');
+export const EngineInput = once(() =>
+  z.string().min(1).max(64).optional().describe('Of docker_system; else the first.'),
+);
+export const ContainerInput = once(() => z.string().regex(CONTAINER_REF).describe('Name or id.'));
 
 export const STATES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'] as const;
 export const HEALTHS = ['starting', 'healthy', 'unhealthy'] as const;

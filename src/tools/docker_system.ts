@@ -4,7 +4,7 @@
  */
 import * as z from 'zod';
 import { defineRead } from '../core/define.ts';
-import { foreign, Unknown } from '../core/schema.ts';
+import { foreign, once, Unknown } from '../core/schema.ts';
 import { risksOf } from '../insight/container_reach.ts';
 import { EngineInput, toEngine } from './docker_parts.ts';
 import { dockerSystemText } from './docker_system_text.ts';
@@ -14,67 +14,69 @@ import { attempt, within } from './sampling.ts';
 const USAGE_MS = 12_000;
 
 const said = <S extends z.ZodType>(schema: S) => foreign(schema, 'container engine');
-const Room = z.object({ bytes: z.number(), reclaimableBytes: z.number() });
+const Room = once(() => z.object({ bytes: z.number(), reclaimableBytes: z.number() }));
 
-export const DockerSystemAnswer = z.object({
-  engines: z.array(
-    z.object({
-      name: z.string(),
-      endpoint: z.string(),
-      foundBy: z.enum(['config', 'DOCKER_HOST', 'rootless', 'podman', 'default']),
-      kind: z.enum(['docker', 'podman']).nullable(),
-      answers: z.boolean(),
-      version: said(z.string().nullable()),
-      apiVersion: z.string().nullable(),
-      why: said(z.string().nullable()).describe('Why it does not answer.'),
-      hint: z.string().nullable(),
-    }),
-  ),
-  none: z.string().nullable().describe('Why there is no engine at all.'),
-  /** Of the engine that was asked for, or the first. */
-  engine: z
-    .object({
-      name: z.string(),
-      os: said(z.string()),
-      kernel: said(z.string()),
-      storageDriver: said(z.string()),
-      dataRoot: said(z.string()),
-      cgroup: z.string().nullable(),
-      cpus: z.number(),
-      memoryBytes: z.number(),
-      rootless: z.boolean(),
-      compose: said(z.string().nullable()),
-      containers: z.object({ all: z.number(), running: z.number(), paused: z.number(), stopped: z.number() }),
-      images: z.number(),
-    })
-    .nullable(),
-  disk: z
-    .object({ images: Room, containers: Room, volumes: Room, buildCache: Room })
-    .nullable()
-    .describe('reclaimableBytes: what pruning would free.'),
-  networks: z.array(
-    z.object({
-      name: said(z.string()),
-      driver: said(z.string()),
-      internal: z.boolean(),
-      subnets: said(z.array(z.string())),
-      usedBy: said(z.array(z.string())),
-    }),
-  ),
-  volumes: z.array(
-    z.object({
-      name: said(z.string()),
-      driver: said(z.string()),
-      sizeBytes: figure,
-      usedBy: said(z.array(z.string())),
-      anonymous: z.boolean(),
-    }),
-  ),
-  warnings: said(z.array(z.string())).describe('The engine’s own.'),
-  risks: z.array(z.object({ what: z.string(), hint: z.string() })).describe('Of reaching this engine.'),
-  unknown: z.array(Unknown),
-});
-export type DockerSystemAnswer = z.output<typeof DockerSystemAnswer>;
+export const DockerSystemAnswer = once(() =>
+  z.object({
+    engines: z.array(
+      z.object({
+        name: z.string(),
+        endpoint: z.string(),
+        foundBy: z.enum(['config', 'DOCKER_HOST', 'rootless', 'podman', 'default']),
+        kind: z.enum(['docker', 'podman']).nullable(),
+        answers: z.boolean(),
+        version: said(z.string().nullable()),
+        apiVersion: z.string().nullable(),
+        why: said(z.string().nullable()).describe('Why it does not answer.'),
+        hint: z.string().nullable(),
+      }),
+    ),
+    none: z.string().nullable().describe('Why there is no engine at all.'),
+    /** Of the engine that was asked for, or the first. */
+    engine: z
+      .object({
+        name: z.string(),
+        os: said(z.string()),
+        kernel: said(z.string()),
+        storageDriver: said(z.string()),
+        dataRoot: said(z.string()),
+        cgroup: z.string().nullable(),
+        cpus: z.number(),
+        memoryBytes: z.number(),
+        rootless: z.boolean(),
+        compose: said(z.string().nullable()),
+        containers: z.object({ all: z.number(), running: z.number(), paused: z.number(), stopped: z.number() }),
+        images: z.number(),
+      })
+      .nullable(),
+    disk: z
+      .object({ images: Room(), containers: Room(), volumes: Room(), buildCache: Room() })
+      .nullable()
+      .describe('reclaimableBytes: what pruning would free.'),
+    networks: z.array(
+      z.object({
+        name: said(z.string()),
+        driver: said(z.string()),
+        internal: z.boolean(),
+        subnets: said(z.array(z.string())),
+        usedBy: said(z.array(z.string())),
+      }),
+    ),
+    volumes: z.array(
+      z.object({
+        name: said(z.string()),
+        driver: said(z.string()),
+        sizeBytes: figure(),
+        usedBy: said(z.array(z.string())),
+        anonymous: z.boolean(),
+      }),
+    ),
+    warnings: said(z.array(z.string())).describe('The engine’s own.'),
+    risks: z.array(z.object({ what: z.string(), hint: z.string() })).describe('Of reaching this engine.'),
+    unknown: z.array(Unknown()),
+  }),
+);
+export type DockerSystemAnswer = z.output<ReturnType<typeof DockerSystemAnswer>>;
 
 export const dockerSystem = defineRead({
   name: 'docker_system',
@@ -83,13 +85,14 @@ export const dockerSystem = defineRead({
     'Use this when an engine (Docker, Podman) does not answer, or to see its version, disk use, networks and volumes with who uses them, warnings and risks. For containers use container_list, for images image_list.',
   toolset: 'docker',
   core: false,
-  input: z.strictObject({
-    usage: z
-      .boolean()
-      .default(true)
-      .describe('False: without disk use, networks and volumes, which take an engine seconds.'),
-    engine: EngineInput,
-  }),
+  input: () =>
+    z.strictObject({
+      usage: z
+        .boolean()
+        .default(true)
+        .describe('False: without disk use, networks and volumes, which take an engine seconds.'),
+      engine: EngineInput(),
+    }),
   output: DockerSystemAnswer,
   scopes: { least: 'docker:read' },
   risk: 'read',

@@ -4,12 +4,12 @@
  */
 import * as z from 'zod';
 import type { Filesystem, Identity, Pressure, Reading, Snapshot, Whose } from '../core/host.ts';
-import { foreign } from '../core/schema.ts';
+import { foreign, once } from '../core/schema.ts';
 import type { DiskRate, Modes, NetRate } from '../insight/rates.ts';
 import { inodesPercent, usedPercent } from '../insight/rules_storage.ts';
 
-export const figure = z.number().nullable();
-export const whose = z.enum(['host', 'container', 'process']);
+export const figure = once(() => z.number().nullable());
+export const whose = once(() => z.enum(['host', 'container', 'process']));
 
 /** One decimal. A hundredth of a percent is noise, and costs a token. */
 export const one = (x: number | null | undefined): number | null =>
@@ -34,11 +34,13 @@ export function gaps() {
   };
 }
 
-export const ModeShares = z
-  .object({ user: z.number(), system: z.number(), iowait: z.number(), steal: z.number(), idle: z.number() })
-  .describe('Percent; nice is in user, irq and softirq in system.');
+export const ModeShares = once(() =>
+  z
+    .object({ user: z.number(), system: z.number(), iowait: z.number(), steal: z.number(), idle: z.number() })
+    .describe('Percent; nice is in user, irq and softirq in system.'),
+);
 
-export const modeShares = (m: Modes): z.output<typeof ModeShares> => ({
+export const modeShares = (m: Modes): z.output<ReturnType<typeof ModeShares>> => ({
   user: one(m.user + m.nice) ?? 0,
   system: one(m.system + m.irq + m.softirq) ?? 0,
   iowait: one(m.iowait) ?? 0,
@@ -46,17 +48,19 @@ export const modeShares = (m: Modes): z.output<typeof ModeShares> => ({
   idle: one(m.idle) ?? 0,
 });
 
-export const FilesystemRow = z.object({
-  mount: foreign(z.string(), 'mount table'),
-  type: z.string(),
-  totalBytes: figure,
-  availableBytes: figure,
-  usedPercent: figure,
-  inodesUsedPercent: figure,
-  readOnly: z.boolean(),
-});
+export const FilesystemRow = once(() =>
+  z.object({
+    mount: foreign(z.string(), 'mount table'),
+    type: z.string(),
+    totalBytes: figure(),
+    availableBytes: figure(),
+    usedPercent: figure(),
+    inodesUsedPercent: figure(),
+    readOnly: z.boolean(),
+  }),
+);
 
-export function filesystemRow(f: Filesystem): z.output<typeof FilesystemRow> {
+export function filesystemRow(f: Filesystem): z.output<ReturnType<typeof FilesystemRow>> {
   const size = f.size.value;
   return {
     mount: f.mount,
@@ -69,22 +73,32 @@ export function filesystemRow(f: Filesystem): z.output<typeof FilesystemRow> {
   };
 }
 
-export const DiskRow = z.object({
-  name: z.string(),
-  readBytesPerSecond: figure,
-  writtenBytesPerSecond: figure,
-  busyPercent: figure,
-});
-export const diskRow = (d: DiskRate): z.output<typeof DiskRow> => ({
+export const DiskRow = once(() =>
+  z.object({
+    name: z.string(),
+    readBytesPerSecond: figure(),
+    writtenBytesPerSecond: figure(),
+    busyPercent: figure(),
+  }),
+);
+export const diskRow = (d: DiskRate): z.output<ReturnType<typeof DiskRow>> => ({
   name: d.name,
   readBytesPerSecond: whole(d.readBytesPerSecond),
   writtenBytesPerSecond: whole(d.writtenBytesPerSecond),
   busyPercent: one(d.busyPercent),
 });
 
-export const NetRow = z.object({ name: z.string(), rxBytesPerSecond: figure, txBytesPerSecond: figure });
-export const netRow = (n: NetRate): z.output<typeof NetRow> => ({
-  name: n.name,
+/**
+ * Of an interface. Whoever makes one names it (an engine, a VPN, a guest), in 15 bytes without blanks: no order fits, but marks and escapes
+ * do, and a fence around each would cost more than the name.
+ */
+export const interfaceName = (name: string): string => name.replace(/[^\x21-\x7e]+/g, '?');
+
+export const NetRow = once(() =>
+  z.object({ name: z.string(), rxBytesPerSecond: figure(), txBytesPerSecond: figure() }),
+);
+export const netRow = (n: NetRate): z.output<ReturnType<typeof NetRow>> => ({
+  name: interfaceName(n.name),
   rxBytesPerSecond: whole(n.rxBytesPerSecond),
   txBytesPerSecond: whole(n.txBytesPerSecond),
 });
@@ -111,10 +125,12 @@ export function networksOf(s: Snapshot, rates: Reading<NetRate[]>): NetRate[] {
   );
 }
 
-export const Psi = z
-  .object({ whose, some10: figure, some60: figure, full10: figure, full60: figure })
-  .describe('Percent of the last 10 and 60 s in which some, or all, tasks stood waiting.');
-export const psi = (p: Pressure | null): z.output<typeof Psi> | null =>
+export const Psi = once(() =>
+  z
+    .object({ whose: whose(), some10: figure(), some60: figure(), full10: figure(), full60: figure() })
+    .describe('Percent of the last 10 and 60 s in which some, or all, tasks stood waiting.'),
+);
+export const psi = (p: Pressure | null): z.output<ReturnType<typeof Psi>> | null =>
   p && {
     whose: p.whose,
     some10: one(p.some?.avg10),

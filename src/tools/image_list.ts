@@ -6,7 +6,7 @@ import * as z from 'zod';
 import type { ToolContext } from '../core/call.ts';
 import { defineRead } from '../core/define.ts';
 import type { ImageSummary, ToEngine } from '../core/docker.ts';
-import { foreign, limit, Unknown } from '../core/schema.ts';
+import { foreign, limit, once, Unknown } from '../core/schema.ts';
 import { table } from '../core/table.ts';
 import { bytes, duration } from '../core/text.ts';
 import type { View } from '../core/tool.ts';
@@ -24,43 +24,47 @@ const ALL_MS = 25_000;
 const SORTS = ['size', 'age', 'name'] as const;
 
 const said = <S extends z.ZodType>(schema: S) => foreign(schema, 'container engine');
-const Saving = z.object({ images: z.number(), bytes: z.number() });
+const Saving = once(() => z.object({ images: z.number(), bytes: z.number() }));
 
-export const ImageListAnswer = z.object({
-  total: z.number(),
-  matched: z.number(),
-  dangling: Saving.describe('Neither tagged nor used.'),
-  unused: Saving.describe('Used by no container, tagged or not.'),
-  atMost: z.boolean().describe('Shared layers are not all known: the bytes are the most that could be freed.'),
-  updates: z.number().nullable().describe('Tags in use with a newer image; null: not asked.'),
-  images: z.array(
-    z.object({
-      // Foreign in name only: every row then stands in the same fence.
-      id: said(z.string()),
-      tags: said(z.array(z.string())),
-      sizeBytes: z.number(),
-      ageSeconds: figure,
-      usedBy: said(z.array(z.string())),
-      dangling: z.boolean(),
-      update: z.enum(['newer', 'current', 'unknown']).optional(),
-    }),
-  ),
-  unknown: z.array(Unknown),
-});
-export type ImageListAnswer = z.output<typeof ImageListAnswer>;
+export const ImageListAnswer = once(() =>
+  z.object({
+    total: z.number(),
+    matched: z.number(),
+    dangling: Saving().describe('Neither tagged nor used.'),
+    unused: Saving().describe('Used by no container, tagged or not.'),
+    atMost: z.boolean().describe('Shared layers are not all known: the bytes are the most that could be freed.'),
+    updates: z.number().nullable().describe('Tags in use with a newer image; null: not asked.'),
+    images: z.array(
+      z.object({
+        // Foreign in name only: every row then stands in the same fence.
+        id: said(z.string()),
+        tags: said(z.array(z.string())),
+        sizeBytes: z.number(),
+        ageSeconds: figure(),
+        usedBy: said(z.array(z.string())),
+        dangling: z.boolean(),
+        update: z.enum(['newer', 'current', 'unknown']).optional(),
+      }),
+    ),
+    unknown: z.array(Unknown()),
+  }),
+);
+export type ImageListAnswer = z.output<ReturnType<typeof ImageListAnswer>>;
 
-const input = z.strictObject({
-  name: z.string().min(1).max(256).optional().describe('Part of a tag.'),
-  show: z.enum(['all', 'used', 'unused', 'dangling']).default('all').describe('unused: by no container.'),
-  updates: z
-    .boolean()
-    .default(false)
-    .describe(`Asks the registries whether tags in use have a newer image: at most ${MOST_ASKED}, some seconds.`),
-  sort: z.enum(SORTS).default('size').describe('age: oldest first.'),
-  limit: limit(30, 200),
-  engine: EngineInput,
-});
-type Input = z.output<typeof input>;
+const input = once(() =>
+  z.strictObject({
+    name: z.string().min(1).max(256).optional().describe('Part of a tag.'),
+    show: z.enum(['all', 'used', 'unused', 'dangling']).default('all').describe('unused: by no container.'),
+    updates: z
+      .boolean()
+      .default(false)
+      .describe(`Asks the registries whether tags in use have a newer image: at most ${MOST_ASKED}, some seconds.`),
+    sort: z.enum(SORTS).default('size').describe('age: oldest first.'),
+    limit: limit(30, 200),
+    engine: EngineInput(),
+  }),
+);
+type Input = z.output<ReturnType<typeof input>>;
 
 export const imageList = defineRead({
   name: 'image_list',

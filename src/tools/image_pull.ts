@@ -5,12 +5,12 @@ import { defineChange } from '../core/define.ts';
 import type { ToEngine } from '../core/docker.ts';
 import { imageParts } from '../core/docker_refs.ts';
 import { OpsError, toOpsError } from '../core/errors.ts';
-import { ImageRef, WaitS } from '../core/schema.ts';
+import { ImageRef, once, WaitS } from '../core/schema.ts';
 import { bytes } from '../core/text.ts';
 import { some } from './container_change.ts';
 import { EngineInput, shortId, toEngine } from './docker_parts.ts';
 
-const input = z.strictObject({ image: ImageRef, engine: EngineInput, wait_s: WaitS });
+const input = once(() => z.strictObject({ image: ImageRef(), engine: EngineInput(), wait_s: WaitS() }));
 
 export const imagePull = defineChange({
   name: 'image_pull',
@@ -75,7 +75,7 @@ export const imagePull = defineChange({
   },
 });
 
-async function look(i: z.output<typeof input>, ctx: ToolContext, to: ToEngine) {
+async function look(i: z.output<ReturnType<typeof input>>, ctx: ToolContext, to: ToEngine) {
   const parts = imageParts(i.image);
   if (!parts || /^(?:sha256:)?[0-9a-f]{64}$/.test(i.image))
     throw new OpsError('validation', 'An image is pulled by its name, not by an id.', { hint: 'Such as nginx:1.27.' });

@@ -8,23 +8,25 @@ import { defineChange } from '../core/define.ts';
 import type { ImageSummary, ToEngine } from '../core/docker.ts';
 import { imageParts } from '../core/docker_refs.ts';
 import { OpsError, toOpsError } from '../core/errors.ts';
-import { ImageRef, WaitS } from '../core/schema.ts';
+import { ImageRef, once, WaitS } from '../core/schema.ts';
 import { bytes } from '../core/text.ts';
 import { prunable } from '../insight/containers.ts';
 import { some, steadily } from './container_change.ts';
 import { EngineInput, shortId, toEngine } from './docker_parts.ts';
 
-const input = z
-  .strictObject({
-    image: ImageRef.optional().describe('Name or id; this or `dangling`.'),
-    dangling: z.boolean().default(false).describe('All without a tag that no container uses.'),
-    engine: EngineInput,
-    wait_s: WaitS,
-  })
-  .refine((i) => (i.image !== undefined) !== i.dangling, {
-    message: 'expected exactly one of `image` and `dangling: true`',
-    path: ['image'],
-  });
+const input = once(() =>
+  z
+    .strictObject({
+      image: ImageRef().optional().describe('Name or id; this or `dangling`.'),
+      dangling: z.boolean().default(false).describe('All without a tag that no container uses.'),
+      engine: EngineInput(),
+      wait_s: WaitS(),
+    })
+    .refine((i) => (i.image !== undefined) !== i.dangling, {
+      message: 'expected exactly one of `image` and `dangling: true`',
+      path: ['image'],
+    }),
+);
 
 const MOST = 500;
 
@@ -102,7 +104,7 @@ export const imageRemove = defineChange({
 });
 
 async function goingOf(
-  i: z.output<typeof input>,
+  i: z.output<ReturnType<typeof input>>,
   ctx: ToolContext,
   to: ToEngine,
 ): Promise<{ untags: string | null; list: ImageSummary[] }> {

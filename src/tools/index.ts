@@ -8,13 +8,30 @@ import { containerRemove } from './container_remove.ts';
 import { containerUpdate } from './container_update.ts';
 import { diagnose } from './diagnose.ts';
 import { dockerSystem } from './docker_system.ts';
+import { fileDelete } from './file_delete.ts';
+import { fileDownload } from './file_download.ts';
+import { fileEdit } from './file_edit.ts';
+import { fileList } from './file_list.ts';
+import { fileMove } from './file_move.ts';
+import { fileRead } from './file_read.ts';
+import { fileSearch } from './file_search.ts';
+import { fileUpload } from './file_upload.ts';
+import { fileWrite } from './file_write.ts';
 import { imageList } from './image_list.ts';
 import { imagePull } from './image_pull.ts';
 import { imageRemove } from './image_remove.ts';
+import { logDigest } from './log_digest.ts';
 import { logQuery } from './log_query.ts';
+import { netBandwidth } from './net_bandwidth.ts';
+import { netConnections } from './net_connections.ts';
+import { netOverview } from './net_overview.ts';
+import { netProbe } from './net_probe.ts';
 import { processList } from './process_list.ts';
 import { processSignal } from './process_signal.ts';
 import { resultQuery } from './result_query.ts';
+import { serviceControl } from './service_control.ts';
+import { serviceList } from './service_list.ts';
+import { serviceStatus } from './service_status.ts';
 import { stackApply } from './stack_apply.ts';
 import { stackList } from './stack_list.ts';
 import { systemHardware } from './system_hardware.ts';
@@ -41,6 +58,23 @@ export const catalog: Catalog = {
     imageRemove,
     stackApply,
     logQuery,
+    logDigest,
+    serviceList,
+    serviceStatus,
+    serviceControl,
+    fileList,
+    fileRead,
+    fileSearch,
+    fileDownload,
+    fileWrite,
+    fileEdit,
+    fileMove,
+    fileDelete,
+    fileUpload,
+    netOverview,
+    netProbe,
+    netConnections,
+    netBandwidth,
     diagnose,
     resultQuery,
     undo,

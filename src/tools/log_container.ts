@@ -9,6 +9,11 @@ import { nearNames } from '../insight/log_match.ts';
 import type { LogReader } from './log_read.ts';
 
 const MOST_CANDIDATES = 5;
+/**
+ * An engine notes the start when it hears of it, and a program may have written its first lines by then. Engines wait as long as this before
+ * they start one again, so nothing of the run before lies within it.
+ */
+const EARLY_MS = 100;
 
 export async function openContainer(docker: DockerHost, source: Source, signal: AbortSignal): Promise<LogReader> {
   return readerOf(docker, source, await inspected(docker, source, signal), signal);
@@ -23,7 +28,7 @@ export function readerOf(docker: DockerHost, source: Source, found: ContainerDet
     });
   return {
     source,
-    startedAtMs: found.startedAtMs,
+    startedAtMs: found.startedAtMs === null ? null : found.startedAtMs - EARLY_MS,
     async *read(window) {
       try {
         return yield* docker.containers.logs(found.id || source.name, { ...window, ...to, signal: window.signal });

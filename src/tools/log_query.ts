@@ -9,18 +9,19 @@ import { defineRead } from '../core/define.ts';
 import { OpsError } from '../core/errors.ts';
 import { strip } from '../core/foreign.ts';
 import { createRedactor } from '../core/redact.ts';
-import { foreign, limit } from '../core/schema.ts';
-import type { Scope } from '../core/scopes.ts';
-import { LONGEST_SOURCE, parseSources, type Source, type SourceKind, wellFormed } from '../core/source.ts';
+import { foreign, limit, once } from '../core/schema.ts';
+import { LONGEST_SOURCE } from '../core/source.ts';
 import { pastTime } from '../core/when.ts';
 import { createBuckets } from '../insight/log_count.ts';
 import type { Entry } from '../insight/log_group.ts';
 import { LEVELS } from '../insight/log_level.ts';
 import { type Clean, expression, literal } from '../insight/log_match.ts';
 import { mergeByTime } from '../insight/log_merge.ts';
+import { type Cursor, cursorOf } from '../insight/log_page.ts';
 import { createSelector, type Wanted } from '../insight/log_select.ts';
-import { openContainer } from './log_container.ts';
-import { type LogReader, type Looked, lookAt, type Plan } from './log_read.ts';
+import { nextOf, type Result } from './log_next.ts';
+import { type Looked, lookAt, type Plan } from './log_read.ts';
+import { excused, openAll, scopesOfSources, sourcesOf, targetsOfSources } from './log_sources.ts';
 import { logText } from './log_text.ts';
 
 const MIB = 1024 * 1024;
@@ -37,90 +38,92 @@ const READ_MS = 15_000;
 /** Neighbours of the first error, unless the call says how many. */
 const FIRST_CONTEXT = 3;
 
-export const LogRow = z.object({
-  at: z.string(),
-  lastAt: z.string().optional().describe('Of the last repeat.'),
-  source: z.string().optional().describe('Where there are several.'),
-  stderr: z.boolean().optional(),
-  level: z.enum(LEVELS).optional(),
-  // Cleaned here, so the marks in it are ours.
-  text: foreign(z.string().meta({ kept: true }), 'log'),
-  lines: z.number().optional().describe('Of a trace.'),
-  repeats: z.number().optional(),
-  cut: z.boolean().optional().describe('It is longer.'),
-  context: z.boolean().optional().describe('A neighbour, no match.'),
-  gap: z.boolean().optional(),
-});
+export const LogRow = once(() =>
+  z.object({
+    at: z.string(),
+    lastAt: z.string().optional().describe('Of the last repeat.'),
+    source: z.string().optional().describe('Where there are several.'),
+    stderr: z.boolean().optional(),
+    level: z.enum(LEVELS).optional(),
+    // Cleaned here, so the marks in it are ours.
+    text: foreign(z.string().meta({ kept: true }), 'log'),
+    lines: z.number().optional().describe('Of a trace.'),
+    repeats: z.number().optional(),
+    cut: z.boolean().optional().describe('It is longer.'),
+    context: z.boolean().optional().describe('A neighbour, no match.'),
+    gap: z.boolean().optional(),
+  }),
+);
 
-export const LogAnswer = z.object({
-  sources: z.array(
-    z.object({
-      source: z.string(),
-      lines: z.number(),
-      bytesRead: z.number(),
-      from: z.string().nullable(),
-      to: z.string().nullable(),
-      missing: z.enum(['older', 'newer']).nullable().describe('Which end of what was asked was not looked at.'),
-      why: z.string().nullable(),
-      failed: foreign(z.string(), 'container engine').optional(),
-    }),
-  ),
-  zone: z.object({ name: z.string(), offsetMinutes: z.number() }),
-  entries: z.number().describe('Looked at; a trace is one.'),
-  matched: z.number(),
-  notKept: z.number(),
-  levels: z.record(z.string(), z.number()),
-  perStep: z
-    .object({ from: z.string(), seconds: z.number(), entries: z.array(z.number()), errors: z.array(z.number()) })
-    .nullable(),
-  order: z.enum(['newest', 'oldest']),
-  lines: z.array(LogRow),
-  notes: z.array(z.string()),
-});
-export type LogAnswer = z.output<typeof LogAnswer>;
+export const LogAnswer = once(() =>
+  z.object({
+    sources: z.array(
+      z.object({
+        source: z.string(),
+        lines: z.number(),
+        bytesRead: z.number(),
+        from: z.string().nullable(),
+        to: z.string().nullable(),
+        missing: z.enum(['older', 'newer']).nullable().describe('Which end of what was asked was not looked at.'),
+        why: z.string().nullable(),
+        failed: foreign(z.string(), 'container engine').optional(),
+      }),
+    ),
+    zone: z.object({ name: z.string(), offsetMinutes: z.number() }),
+    entries: z.number().describe('Looked at; a trace is one.'),
+    matched: z.number(),
+    notKept: z.number(),
+    levels: z.record(z.string(), z.number()),
+    perStep: z
+      .object({ from: z.string(), seconds: z.number(), entries: z.array(z.number()), errors: z.array(z.number()) })
+      .nullable(),
+    order: z.enum(['newest', 'oldest']),
+    lines: z.array(LogRow()),
+    next: z
+      .string()
+      .nullable()
+      .describe('Cursor: what is older, or with order oldest newer, than the lines asked for.'),
+    notes: z.array(z.string()),
+  }),
+);
+export type LogAnswer = z.output<ReturnType<typeof LogAnswer>>;
 
-const time = z.string().max(40);
-const input = z.strictObject({
-  source: z
-    .array(z.string().max(LONGEST_SOURCE))
-    .min(1)
-    .max(MOST_SOURCES)
-    .describe('container:NAME or container:ENGINE/NAME'),
-  tail: z.number().int().min(1).max(1_000_000).optional().describe('Last lines only.'),
-  since: time.optional().describe('15m, yesterday, 14:30, RFC 3339.'),
-  until: time.optional().describe('Likewise.'),
-  level: z.enum(LEVELS).optional().describe('At least.'),
-  grep: z.string().max(200).optional().describe('Any case.'),
-  regex: z.boolean().default(false).describe('grep is RE2.'),
-  context: z.number().int().min(0).max(20).optional().describe('Entries around a match.'),
-  first_error: z.boolean().default(false).describe('Since `since` or the start.'),
-  group: z.boolean().default(true).describe('Traces as one entry.'),
-  limit: limit(50, 1_000),
-  order: z.enum(['newest', 'oldest']).default('newest').describe('Which to keep.'),
-  read_mb: z.number().int().min(1).max(512).default(32).describe('Reads at most.'),
-});
-type Input = z.output<typeof input>;
-
-type Open = (ctx: ToolContext, source: Source) => Promise<LogReader>;
-/** Which kinds can be read, and what each needs beside logs:read. */
-const KINDS: Partial<Record<SourceKind, { scopes: Scope[]; open: Open }>> = {
-  container: { scopes: ['docker:read'], open: (ctx, s) => openContainer(ctx.host.docker, s, ctx.signal) },
-};
+const time = once(() => z.string().max(40));
+const input = once(() =>
+  z.strictObject({
+    source: z
+      .array(z.string().max(LONGEST_SOURCE))
+      .min(1)
+      .max(MOST_SOURCES)
+      .describe('journal:[IDENT][@BOOT], unit:NAME, container:[ENGINE/]NAME, file:/PATH'),
+    tail: z.number().int().min(1).max(1_000_000).optional().describe('Last lines only.'),
+    since: time().optional().describe('15m, yesterday, 14:30, boot, RFC 3339.'),
+    until: time().optional().describe('Likewise.'),
+    level: z.enum(LEVELS).optional().describe('At least.'),
+    grep: z.string().max(200).optional().describe('Any case.'),
+    regex: z.boolean().default(false).describe('grep is RE2.'),
+    context: z.number().int().min(0).max(20).optional().describe('Neighbours of a match.'),
+    first_error: z.boolean().default(false).describe('Since the start.'),
+    group: z.boolean().default(true).describe('Traces as one entry.'),
+    limit: limit(50, 1_000),
+    order: z.enum(['newest', 'oldest']).default('newest').describe('Which to keep.'),
+    cursor: z.string().max(200).optional().describe('`next` of an answer.'),
+    read_mb: z.number().int().min(1).max(512).default(32).describe('At most.'),
+  }),
+);
+type Input = z.output<ReturnType<typeof input>>;
 
 export const logQuery = defineRead({
   name: 'log_query',
   title: 'Logs',
   description:
-    'Use this to read logs of containers, merged by time: the last entries, or by time, level and text, with counts; stack traces are one entry. first_error finds what broke first. For its state use container_inspect.',
+    'Reads logs, merged by time: the last entries, or by time, level and text. first_error finds what broke first. For a summary use log_digest.',
   toolset: 'logs',
   core: true,
   input,
   output: LogAnswer,
-  scopes: { least: 'logs:read', of: (i) => wellFormed(i.source).flatMap((s) => KINDS[s.kind]?.scopes ?? []) },
-  targets: (i) =>
-    wellFormed(i.source).flatMap((s) =>
-      s.kind === 'container' ? [{ kind: 'container' as const, name: s.engine ? `${s.engine}/${s.name}` : s.name }] : [],
-    ),
+  scopes: { least: 'logs:read', of: (i) => scopesOfSources(i.source) },
+  targets: (i) => targetsOfSources(i.source),
   risk: 'sensitive',
   annotations: { idempotent: true, openWorld: false },
   limits: { timeoutMs: 30_000, cost: 2 },
@@ -130,28 +133,32 @@ export const logQuery = defineRead({
   async handler(i, ctx) {
     const zone = ctx.host.system.identity().zone;
     const now = ctx.now();
-    const { sinceMs, untilMs } = windowOf(i, now, zone);
+    const { sinceMs, untilMs } = windowOf(i, ctx);
     const clean = cleaner(ctx);
-    const want = await wanted(i, clean);
-    const readers = await opened(parsed(i), ctx);
+    const sources = sourcesOf(i.source, 'log_query');
+    const from = pageOf(i, sources.length);
+    const forward = from ? from.newer : i.first_error || i.order === 'oldest';
+    const want = await wanted(i, clean, forward);
+    const readers = await openAll(sources, ctx);
 
     const share = (n: number) => Math.max(1, Math.floor(n / readers.length));
-    const forward = i.first_error || i.order === 'oldest';
     const results = await Promise.all(
-      readers.map(async ({ reader, source, failed }) => {
+      readers.map(async ({ reader, source, failed }, n) => {
         if (!reader) return { source, looked: null, failed };
         const start = i.first_error && i.tail === undefined ? (reader.startedAtMs ?? undefined) : undefined;
+        const beyond = from?.at[n];
         const plan: Plan = {
           sinceMs: sinceMs ?? start,
           untilMs,
           tail: i.tail,
+          beyond,
           forward,
           enough: i.limit,
           group: i.group,
           maxBytes: share(i.read_mb * MIB),
           deadlineMs: now + READ_MS,
         };
-        const one: Wanted = { ...want, chars: share(HELD) };
+        const one: Wanted = { ...want, chars: share(HELD), ...(beyond ? { beyond } : {}) };
         try {
           return { source, looked: await lookAt(reader, plan, () => createSelector(one), ctx), failed: null };
         } catch (thrown) {
@@ -160,13 +167,18 @@ export const logQuery = defineRead({
       }),
     );
     if (results.every((r) => r.failed !== null)) throw results[0]?.failed;
-    return answered(i, results, clean, zone);
+    const begun = readers.flatMap(({ reader }) => reader?.begins ?? []);
+    const lost = begun.filter((b) => (forward || sinceMs !== undefined) && (sinceMs ?? 0) < b.atMs).map((b) => b.why);
+    lost.push(...readers.flatMap(({ reader }) => reader?.note ?? []));
+    return answered({ ...i, order: forward ? 'oldest' : 'newest' }, { results, from, lost, clean, zone });
   },
 });
 
-function windowOf(i: Input, now: number, zone: { name: string; offsetMinutes: number }) {
-  const sinceMs = i.since === undefined ? undefined : pastTime(i.since, now, 'since', zone);
-  const untilMs = i.until === undefined ? undefined : pastTime(i.until, now, 'until', zone);
+function windowOf(i: Input, ctx: ToolContext) {
+  const { zone, bootedAtMs } = ctx.host.system.identity();
+  const booted = i.since === 'boot' ? bootedAtMs.value : null;
+  const sinceMs = i.since === undefined ? undefined : (booted ?? pastTime(i.since, ctx.now(), 'since', zone));
+  const untilMs = i.until === undefined ? undefined : pastTime(i.until, ctx.now(), 'until', zone);
   if (sinceMs !== undefined && untilMs !== undefined && untilMs <= sinceMs)
     throw new OpsError('validation', '`until` is not after `since`.', {
       hint: 'Both may be ages: since 2h, until 1h.',
@@ -178,43 +190,13 @@ function windowOf(i: Input, now: number, zone: { name: string; offsetMinutes: nu
   return { sinceMs, untilMs };
 }
 
-function parsed(i: Input): Source[] {
-  const sources = parseSources(i.source);
-  const other = sources.find((s) => !KINDS[s.kind]);
-  if (other)
-    throw new OpsError('validation', `log_query cannot read ${other.text.slice(0, 80)}.`, {
-      hint: `It reads ${Object.keys(KINDS)
-        .map((k) => `${k}:NAME`)
-        .join(', ')}.`,
-    });
-  return sources;
-}
-
-interface Opened {
-  source: Source;
-  reader: LogReader | null;
-  failed: OpsError | null;
-}
-
-/** A name that is wrong fails the call, an engine that is away only its own source. */
-async function opened(sources: Source[], ctx: ToolContext): Promise<Opened[]> {
-  const all = await Promise.all(
-    sources.map(async (source): Promise<Opened> => {
-      try {
-        return { source, reader: (await KINDS[source.kind]?.open(ctx, source)) ?? null, failed: null };
-      } catch (thrown) {
-        return { source, reader: null, failed: excused(thrown, sources.length, ctx) };
-      }
-    }),
-  );
-  return all;
-}
-
-/** Of several sources one may be away; whatever else goes wrong is the call's. */
-function excused(thrown: unknown, sources: number, ctx: ToolContext): OpsError {
-  const own = thrown instanceof OpsError && (thrown.code === 'unavailable' || thrown.code === 'timeout');
-  if (sources > 1 && own && !ctx.signal.aborted) return thrown;
-  throw thrown;
+function pageOf(i: Input, sources: number): Cursor | null {
+  if (i.cursor === undefined) return null;
+  const cursor = i.tail === undefined ? cursorOf(i.cursor, sources) : null;
+  if (cursor) return cursor;
+  throw new OpsError('validation', '`cursor` is none of an answer to these sources, or stands beside `tail`.', {
+    hint: 'Give `next` as it was answered, with the same `source` in the same order, and without `tail`.',
+  });
 }
 
 const byShape = createRedactor({});
@@ -225,23 +207,30 @@ export function cleaner(ctx: ToolContext): Clean {
   return (text) => redactor.text(strip(text).replaceAll('⟦', '[').replaceAll('⟧', ']'));
 }
 
-async function wanted(i: Input, clean: Clean): Promise<Omit<Wanted, 'chars'>> {
+async function wanted(i: Input, clean: Clean, oldest: boolean): Promise<Omit<Wanted, 'chars'>> {
   const least = i.level ?? (i.first_error ? 'error' : undefined);
   const found = i.grep === undefined ? undefined : i.regex ? await expression(i.grep, clean) : literal(i.grep, clean);
   const filtered = least !== undefined || found !== undefined;
   return {
     ...(least === undefined ? {} : { least }),
-    ...(found === undefined ? {} : { match: (entry: Entry) => found(entry.text) }),
+    ...(found === undefined ? {} : { match: (entry: Entry) => found(said(entry)) }),
     context: i.context ?? (i.first_error ? FIRST_CONTEXT : 0),
     keep: i.first_error ? 1 : filtered ? Math.max(KEPT, i.limit) : i.limit,
-    oldest: i.first_error || i.order === 'oldest',
+    oldest,
   };
 }
 
-type Result = { source: Source; looked: Looked | null; failed: OpsError | null };
+interface Read {
+  results: Result[];
+  from: Cursor | null;
+  /** What is gone before anyone could read it. */
+  lost: string[];
+  clean: Clean;
+  zone: { name: string; offsetMinutes: number };
+}
 
-function answered(i: Input, results: Result[], clean: Clean, zone: { name: string; offsetMinutes: number }) {
-  const oldest = i.first_error || i.order === 'oldest';
+function answered(i: Input, { results, from, lost, clean, zone }: Read) {
+  const oldest = i.order === 'oldest';
   const logs = results.map((r) => r.looked?.selection.picked ?? []);
   const merged = mergeByTime(logs, (p) => p.entry);
   const filtered = i.level !== undefined || i.grep !== undefined || i.first_error;
@@ -288,12 +277,16 @@ function answered(i: Input, results: Result[], clean: Clean, zone: { name: strin
     },
     order: oldest ? ('oldest' as const) : ('newest' as const),
     lines: rows,
-    notes: notes(i, results, matched),
+    next: nextOf(kept.slice(0, i.limit), results, { newer: oldest, from }),
+    notes: [...new Set(lost), ...notes(i, results, matched)],
   };
 }
 
+/** With the name of its writer, where the log is of many. */
+const said = (entry: Entry): string => (entry.by === null ? entry.text : `${entry.by}: ${entry.text}`);
+
 function row(entry: Entry, clean: Clean) {
-  const { text, whole } = shortened(clean(entry.text));
+  const { text, whole } = shortened(clean(said(entry)));
   return {
     at: iso(entry.atMs) ?? '',
     ...(entry.repeats > 1 ? { repeats: entry.repeats, lastAt: iso(entry.lastMs) ?? '' } : {}),

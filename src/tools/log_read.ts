@@ -7,16 +7,35 @@ import { toOpsError } from '../core/errors.ts';
 import { strip } from '../core/foreign.ts';
 import type { Source } from '../core/source.ts';
 import { bytes as inBytes } from '../core/text.ts';
-import { createGrouper, type RawLine } from '../insight/log_group.ts';
+import { createGrouper, PAUSE_MS, type RawLine } from '../insight/log_group.ts';
+import type { Level } from '../insight/log_level.ts';
+import type { Position } from '../insight/log_page.ts';
 import type { Selection, Selector } from '../insight/log_select.ts';
 
-/** One log that can be read: a container's now; a unit's journal and a file are to come as further openers. */
+/** One log that can be read. */
 export interface LogReader {
   source: Source;
   /** When what writes it was last started; null: not known. */
   startedAtMs: number | null;
+  /** `tail` counts back from `untilMs`, not from the end of the log. */
+  tailBefore?: boolean;
+  /** What was before that moment is gone, and why. */
+  begins?: { atMs: number; why: string };
+  /** What must be known to read its lines rightly. */
+  note?: string;
   /** Whole lines in order. With `tail` only the last ones, which are found from the end. */
-  read(window: ReadWindow): AsyncGenerator<LogLine, LogEnd, undefined>;
+  read(window: ReadWindow): AsyncGenerator<ReadLine, LogEnd, undefined>;
+}
+
+export interface ReadLine extends LogLine {
+  /** Line ends in it are part of it: whoever kept it says that it is one entry. */
+  whole?: boolean;
+  /** Which of several writers of this log it is from; their lines are no parts of one another's. */
+  writer?: string;
+  /** Name of the writer, where it is worth saying. Others choose it. */
+  by?: string;
+  /** What whoever kept it says of it, for a text that says none. */
+  level?: Level;
 }
 
 export interface ReadWindow {
@@ -33,6 +52,8 @@ export interface Plan {
   untilMs: number | undefined;
   /** Exactly so many last lines. */
   tail: number | undefined;
+  /** A page goes on from here, towards what is newer when `forward`. The selector leaves out what lies before. */
+  beyond: Position | undefined;
   /** From the window's beginning on, and no further than needed. */
   forward: boolean;
   /** Matches that are enough when the caller named no window. */
@@ -42,8 +63,8 @@ export interface Plan {
   deadlineMs: number;
 }
 
-export interface Looked {
-  selection: Selection;
+export interface Looked<S = Selection> {
+  selection: S;
   /** From whoever keeps the log, over all rounds. */
   bytesRead: number;
   lines: number;
@@ -75,23 +96,24 @@ export interface ReadContext {
 }
 
 /** `newSelector` for each round: a shorter look back is thrown away when a longer one follows. */
-export async function lookAt(
+export async function lookAt<S extends { matched: number } = Selection>(
   reader: LogReader,
   plan: Plan,
-  newSelector: () => Selector,
+  newSelector: () => Selector<S>,
   ctx: ReadContext,
-): Promise<Looked> {
-  // `tail` counts from the log's end, so it cannot find what is newest before an `until`.
-  if (plan.tail !== undefined || plan.forward || plan.untilMs !== undefined)
+): Promise<Looked<S>> {
+  // Where `tail` counts from the log's end, it cannot find what is newest before an `until`. A page is near its end in most cases.
+  const blind = plan.untilMs !== undefined && !reader.tailBefore && !plan.beyond;
+  if (plan.tail !== undefined || plan.forward || blind)
     return round(reader, plan, plan.tail, plan.maxBytes, newSelector(), ctx);
 
   let tail = plan.sinceMs === undefined ? Math.max(FIRST_TAIL, plan.enough * 4) : FIRST_TAIL_SINCE;
   let spent = 0;
-  let last: Looked | null = null;
+  let last: Looked<S> | null = null;
   for (;;) {
     // A first look at lines that turn out to be huge must leave enough for a shorter one.
     const most = (last ? plan.maxBytes : plan.maxBytes / 4) - spent;
-    const looked: Looked = await round(reader, plan, tail, most, newSelector(), ctx);
+    const looked: Looked<S> = await round(reader, plan, tail, most, newSelector(), ctx);
     spent += looked.bytesRead;
     if (looked.stopped !== null) {
       // It has the older part of its lines; the newest are what was asked for.
@@ -102,12 +124,14 @@ export async function lookAt(
       const missing = newest.missing ?? 'older';
       return { ...newest, bytesRead: spent + newest.bytesRead, stopped: newest.stopped ?? looked.stopped, missing };
     }
-    const all: Looked = { ...looked, bytesRead: spent };
+    const all: Looked<S> = { ...looked, bytesRead: spent };
     if (looked.missing === null || (last && last.fromMs === looked.fromMs && last.lines === looked.lines))
       return { ...all, missing: null };
-    if (plan.sinceMs === undefined && looked.selection.matched >= plan.enough) return all;
+    if ((plan.sinceMs === undefined || plan.beyond) && looked.selection.matched >= plan.enough) return all;
     const perLine = Math.max(1, looked.bytesRead / Math.max(1, looked.lines));
-    const next = Math.min(tail * FASTER, Math.floor(((plan.maxBytes - spent) * 0.9) / perLine));
+    const room = Math.floor(((plan.maxBytes - spent) * 0.9) / perLine);
+    // Where it ends at `since` by itself, no step has to feel its way: the next one is the last.
+    const next = plan.sinceMs !== undefined && reader.tailBefore && !plan.beyond ? room : Math.min(tail * FASTER, room);
     if (ctx.now() >= plan.deadlineMs) return { ...all, stopped: TIME_UP };
     if (next < tail * WORTH) return { ...all, stopped: enoughRead(plan) };
     last = looked;
@@ -115,17 +139,24 @@ export async function lookAt(
   }
 }
 
+/** A page needs the lines around the place where it begins: what they belong to may begin before it, or go on behind it. */
+function windowOf({ sinceMs, untilMs, beyond, forward }: Plan): { sinceMs?: number; untilMs?: number } {
+  const from = beyond && forward ? Math.max(beyond.atMs - PAUSE_MS, sinceMs ?? 0) : sinceMs;
+  const to = beyond && !forward ? Math.min(beyond.atMs + PAUSE_MS, untilMs ?? Number.POSITIVE_INFINITY) : untilMs;
+  return { ...(from === undefined ? {} : { sinceMs: from }), ...(to === undefined ? {} : { untilMs: to }) };
+}
+
 const TIME_UP = 'the time for reading was up';
 const enoughRead = (plan: Plan): string => `${inBytes(plan.maxBytes)} are read at most`;
 
-async function round(
+async function round<S>(
   reader: LogReader,
   plan: Plan,
   tail: number | undefined,
   maxBytes: number,
-  selector: Selector,
+  selector: Selector<S>,
   ctx: ReadContext,
-): Promise<Looked> {
+): Promise<Looked<S>> {
   const grouper = createGrouper({ group: plan.group }, (entry) => selector.push(entry));
   let [lines, chars, looked, cutLines, split] = [0, 0, 0, 0, false];
   let fromMs: number | null = null;
@@ -135,9 +166,10 @@ async function round(
 
   const left = Math.max(1, plan.deadlineMs - ctx.now());
   const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(left)]);
+  const { sinceMs, untilMs } = windowOf(plan);
   const stream = reader.read({
-    ...(plan.sinceMs === undefined ? {} : { sinceMs: plan.sinceMs }),
-    ...(plan.untilMs === undefined ? {} : { untilMs: plan.untilMs }),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+    ...(untilMs === undefined || (tail !== undefined && !reader.tailBefore) ? {} : { untilMs }),
     ...(tail === undefined ? {} : { tail }),
     maxBytes: Math.max(1, maxBytes),
     maxLineBytes: MOST_LINE_BYTES,
@@ -195,12 +227,16 @@ function broken(thrown: unknown, lines: number): unknown {
 }
 
 /** A line as it is grouped and searched: without what cannot be seen, on one line, and whole words only where it was cut. */
-function shown(line: LogLine): RawLine {
+function shown(line: ReadLine): RawLine {
   let { text } = line;
   if (line.cut) text = wholeWords(text);
   text = strip(text.includes('\r') ? text.replace(/\r+/g, ' ') : text);
-  if (text.includes('\n')) text = text.replace(/\n+/g, ' ');
-  return { stream: line.stream, atMs: line.atMs, nanos: line.nanos, text: text.trimEnd(), cut: line.cut };
+  if (!line.whole && text.includes('\n')) text = text.replace(/\n+/g, ' ');
+  const raw: RawLine = { stream: line.stream, atMs: line.atMs, nanos: line.nanos, text: text.trimEnd(), cut: line.cut };
+  if (line.writer !== undefined) raw.writer = line.writer;
+  if (line.by !== undefined) raw.by = line.by;
+  if (line.level !== undefined) raw.level = line.level;
+  return raw;
 }
 
 /** Half a secret would be one that redaction no longer knows: what the cut may have split goes. */

@@ -5,17 +5,17 @@
 import { OPEN } from '../core/foreign.ts';
 import { bytes } from '../core/text.ts';
 import type { View } from '../core/tool.ts';
-import { offsetAt } from '../core/when.ts';
+import { offsetAt, type Zone } from '../core/when.ts';
 import { stampLength } from '../insight/log_stamp.ts';
 import type { LogAnswer } from './log_query.ts';
 
 type Row = LogAnswer['lines'][number];
-const LETTER = { trace: 'T', debug: 'D', info: 'I', warn: 'W', error: 'E', fatal: 'F' } as const;
-const PAINT = { trace: 'dim', debug: 'dim', info: null, warn: 'warn', error: 'bad', fatal: 'bad' } as const;
+export const LETTER = { trace: 'T', debug: 'D', info: 'I', warn: 'W', error: 'E', fatal: 'F' } as const;
+export const PAINT = { trace: 'dim', debug: 'dim', info: null, warn: 'warn', error: 'bad', fatal: 'bad' } as const;
 
 export function logText(o: LogAnswer, view: View): string {
   const rows = o.order === 'newest' ? [...o.lines].reverse() : o.lines;
-  const local = localTimes(o);
+  const local = localTimes(o.zone);
   const days = new Set(rows.map((r) => local(r.at).slice(0, 10)));
   const day = days.size === 1 ? [...days][0] : undefined;
   const lines = [view.paint('bold', head(o, rows, day, local))];
@@ -30,6 +30,7 @@ export function logText(o: LogAnswer, view: View): string {
     const missing = unread(s, local);
     if (missing) lines.push(missing);
   }
+  if (o.next) lines.push(`${o.order === 'newest' ? 'older' : 'newer'} ones: cursor ${o.next}`);
   return [...lines, ...o.notes].join('\n');
 }
 
@@ -87,14 +88,14 @@ function withoutTime(text: string): string {
 const short = (source: string): string => source.slice(source.indexOf(':') + 1);
 
 /** `2027-01-31T12:00:00+01:00`, by the zone as it was then; one question to the zone for each hour. */
-function localTimes(o: LogAnswer): (at: string) => string {
+export function localTimes(zone: Zone): (at: string) => string {
   const offsets = new Map<number, number>();
   return (at) => {
     const ms = Date.parse(at);
     const hour = Math.floor(ms / 3_600_000);
     let minutes = offsets.get(hour);
     if (minutes === undefined) {
-      minutes = offsetAt(ms, o.zone);
+      minutes = offsetAt(ms, zone);
       offsets.set(hour, minutes);
     }
     const two = (n: number) => String(Math.floor(n)).padStart(2, '0');

@@ -63,7 +63,8 @@ export function cpuGroup(gap: Gap, s: Snapshot, rates: Rates, identity: Identity
       cpus: cpu?.cpus ?? identity.cpus,
       limitCpus: s.cpu.value?.limitCpus ?? null,
       throttledPercent: one(cpu?.throttledPercent),
-      modes: modes && (Object.fromEntries(MODES.map((m) => [m, one(modes[m]) ?? 0])) as z.output<typeof Modes>),
+      modes:
+        modes && (Object.fromEntries(MODES.map((m) => [m, one(modes[m]) ?? 0])) as z.output<ReturnType<typeof Modes>>),
       modesWhose: cpu?.modesWhose ?? null,
       load: load && [load.one, load.five, load.fifteen],
       loadWhose: load?.whose ?? null,

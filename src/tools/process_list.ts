@@ -10,7 +10,7 @@ import * as z from 'zod';
 import { defineRead } from '../core/define.ts';
 import { OpsError } from '../core/errors.ts';
 import type { ProcessList } from '../core/host.ts';
-import { foreign, limit, Unknown } from '../core/schema.ts';
+import { foreign, limit, once, Unknown } from '../core/schema.ts';
 import { descendants, ORDERS, ordered, type ProcessUse, processUses, totals, treeOf } from '../insight/processes.ts';
 import { figure, gaps, one, seenFrom, whole, whose } from './figures.ts';
 import { processText } from './process_text.ts';
@@ -22,48 +22,54 @@ const ROWS = 5_000;
 const SHORT = 160;
 const WHOLE_UP_TO = 3;
 
-export const ProcessRow = z.object({
-  pid: z.number(),
-  start: z.number().describe('Ticks after boot: pid and start name one process for good.'),
-  ppid: z.number(),
-  depth: z.number().optional().describe('In a tree.'),
-  name: foreign(z.string(), 'process table'),
-  user: z.string().nullable(),
-  state: z.string(),
-  cpuPercent: figure,
-  rssBytes: z.number(),
-  threads: z.number(),
-  ageSeconds: figure,
-  readBytesPerSecond: figure.optional(),
-  writtenBytesPerSecond: figure.optional(),
-  fds: figure.optional(),
-  command: foreign(z.string().nullable(), 'process table').describe(
-    'Null for kernel threads. " …": cut; ask for this process alone.',
-  ),
-});
+export const ProcessRow = once(() =>
+  z.object({
+    pid: z.number(),
+    start: z.number().describe('Ticks after boot: pid and start name one process for good.'),
+    ppid: z.number(),
+    depth: z.number().optional().describe('In a tree.'),
+    name: foreign(z.string(), 'process table'),
+    user: z.string().nullable(),
+    state: z.string(),
+    cpuPercent: figure(),
+    rssBytes: z.number(),
+    threads: z.number(),
+    ageSeconds: figure(),
+    readBytesPerSecond: figure().optional(),
+    writtenBytesPerSecond: figure().optional(),
+    fds: figure().optional(),
+    command: foreign(z.string().nullable(), 'process table').describe(
+      'Null for kernel threads. " …": cut; ask for this process alone.',
+    ),
+  }),
+);
 
-export const ProcessAnswer = z.object({
-  by: z.enum(ORDERS),
-  windowMs: z.number().describe('Over which CPU and I/O were measured.'),
-  whose,
-  total: figure,
-  matched: z.number(),
-  threads: figure,
-  byState: z.record(z.string(), z.number()).describe('Of all processes.'),
-  processes: z.array(ProcessRow).describe('cpuPercent: of one core.'),
-  unknown: z.array(Unknown),
-});
-export type ProcessAnswer = z.output<typeof ProcessAnswer>;
+export const ProcessAnswer = once(() =>
+  z.object({
+    by: z.enum(ORDERS),
+    windowMs: z.number().describe('Over which CPU and I/O were measured.'),
+    whose: whose(),
+    total: figure(),
+    matched: z.number(),
+    threads: figure(),
+    byState: z.record(z.string(), z.number()).describe('Of all processes.'),
+    processes: z.array(ProcessRow()).describe('cpuPercent: of one core.'),
+    unknown: z.array(Unknown()),
+  }),
+);
+export type ProcessAnswer = z.output<ReturnType<typeof ProcessAnswer>>;
 
-const input = z.strictObject({
-  by: z.enum(ORDERS).default('cpu'),
-  limit: limit(15, 200),
-  user: z.string().max(64).optional().describe('Name or uid.'),
-  name: z.string().min(1).max(64).optional().describe('Part of the name or program path, not of the arguments.'),
-  state: z.enum(['R', 'S', 'D', 'Z', 'T', 'I']).optional().describe('As ps: D stuck in the kernel, Z zombie.'),
-  parent: z.number().int().min(1).max(4_194_304).optional().describe('Only this pid and all below it.'),
-  tree: z.boolean().default(false),
-});
+const input = once(() =>
+  z.strictObject({
+    by: z.enum(ORDERS).default('cpu'),
+    limit: limit(15, 200),
+    user: z.string().max(64).optional().describe('Name or uid.'),
+    name: z.string().min(1).max(64).optional().describe('Part of the name or program path, not of the arguments.'),
+    state: z.enum(['R', 'S', 'D', 'Z', 'T', 'I']).optional().describe('As ps: D stuck in the kernel, Z zombie.'),
+    parent: z.number().int().min(1).max(4_194_304).optional().describe('Only this pid and all below it.'),
+    tree: z.boolean().default(false),
+  }),
+);
 
 export const processList = defineRead({
   name: 'process_list',
@@ -142,7 +148,7 @@ export const processList = defineRead({
   },
 });
 
-function filtered(uses: readonly ProcessUse[], i: z.output<typeof input>): ProcessUse[] {
+function filtered(uses: readonly ProcessUse[], i: z.output<ReturnType<typeof input>>): ProcessUse[] {
   const within = i.parent === undefined ? [...uses] : descendants(uses, i.parent);
   const part = i.name?.toLowerCase();
   return within.filter(

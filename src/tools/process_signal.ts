@@ -8,7 +8,7 @@ import type { ToolContext } from '../core/call.ts';
 import { defineChange } from '../core/define.ts';
 import { OpsError } from '../core/errors.ts';
 import { strip } from '../core/foreign.ts';
-import { WaitS } from '../core/schema.ts';
+import { once, WaitS } from '../core/schema.ts';
 import { SIGNALS, type Standing, type Subject } from '../core/signal.ts';
 import { duration, rfc3339 } from '../core/text.ts';
 import type { Preview } from '../core/tool.ts';
@@ -18,20 +18,22 @@ import { belonging, deaf, effect, ended, ends, handling, verdictOf, whyStill } f
 const TAKEN_MS = 300;
 const PROGRESS_MS = 1_000;
 
-const input = z.strictObject({
-  pid: z.number().int().min(1).max(4_194_304),
-  start: z
-    .number()
-    .int()
-    .min(0)
-    .max(1_000_000_000_000)
-    .describe('As process_list shows it: tells this process from others with its pid.'),
-  name: z.string().min(1).max(64).describe('As process_list shows it.'),
-  signal: z.enum(SIGNALS).default('TERM').describe('KILL needs an approval in every mode.'),
-  grace_s: z.number().int().min(0).max(60).default(5).describe('Longest wait for its end.'),
-  wait_s: WaitS,
-});
-type Input = z.output<typeof input>;
+const input = once(() =>
+  z.strictObject({
+    pid: z.number().int().min(1).max(4_194_304),
+    start: z
+      .number()
+      .int()
+      .min(0)
+      .max(1_000_000_000_000)
+      .describe('As process_list shows it: tells this process from others with its pid.'),
+    name: z.string().min(1).max(64).describe('As process_list shows it.'),
+    signal: z.enum(SIGNALS).default('TERM').describe('KILL needs an approval in every mode.'),
+    grace_s: z.number().int().min(0).max(60).default(5).describe('Longest wait for its end.'),
+    wait_s: WaitS(),
+  }),
+);
+type Input = z.output<ReturnType<typeof input>>;
 
 export const processSignal = defineChange({
   name: 'process_signal',

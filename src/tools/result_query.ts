@@ -7,7 +7,7 @@ import * as z from 'zod';
 import type { KeptResult } from '../core/call.ts';
 import { defineRead } from '../core/define.ts';
 import { OpsError } from '../core/errors.ts';
-import { foreign, Handle, limit, WaitS } from '../core/schema.ts';
+import { foreign, Handle, limit, once, WaitS } from '../core/schema.ts';
 import { rfc3339 } from '../core/text.ts';
 import { resultText } from './result_text.ts';
 
@@ -20,38 +20,53 @@ const LARGE_PAGE_BYTES = 24_000;
 const kept = <S extends z.ZodType>(schema: S): S =>
   foreign(schema.meta({ ...schema.meta(), kept: true }) as S, 'kept result');
 
-export const ResultAnswer = z.object({
-  handle: z.string(),
-  tool: z.string(),
-  state: z.enum(['running', 'done', 'failed', 'cancelled', 'lost', 'waiting', 'granted', 'refused', 'used', 'expired']),
-  createdAt: z.string(),
-  expiresAt: z.string(),
-  list: z.string().nullable(),
-  lists: z.array(z.string()).describe('Names for `list`.'),
-  total: z.number().nullable(),
-  matched: z.number().nullable(),
-  offset: z.number(),
-  items: kept(z.array(z.unknown())),
-  nextOffset: z.number().nullable().describe('For the next page; null: this was the last.'),
-  whole: kept(z.record(z.string(), z.unknown()).nullable().describe('An answer without lists.')),
-  progress: z.object({ done: z.number(), total: z.number().optional(), text: z.string().optional() }).nullable(),
-  error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).nullable(),
-  note: z.string().nullable(),
-});
-export type ResultAnswer = z.output<typeof ResultAnswer>;
+export const ResultAnswer = once(() =>
+  z.object({
+    handle: z.string(),
+    tool: z.string(),
+    state: z.enum([
+      'running',
+      'done',
+      'failed',
+      'cancelled',
+      'lost',
+      'waiting',
+      'granted',
+      'refused',
+      'used',
+      'expired',
+    ]),
+    createdAt: z.string(),
+    expiresAt: z.string(),
+    list: z.string().nullable(),
+    lists: z.array(z.string()).describe('Names for `list`.'),
+    total: z.number().nullable(),
+    matched: z.number().nullable(),
+    offset: z.number(),
+    items: kept(z.array(z.unknown())),
+    nextOffset: z.number().nullable().describe('For the next page; null: this was the last.'),
+    whole: kept(z.record(z.string(), z.unknown()).nullable().describe('An answer without lists.')),
+    progress: z.object({ done: z.number(), total: z.number().optional(), text: z.string().optional() }).nullable(),
+    error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).nullable(),
+    note: z.string().nullable(),
+  }),
+);
+export type ResultAnswer = z.output<ReturnType<typeof ResultAnswer>>;
 
-const input = z.strictObject({
-  handle: Handle,
-  wait_s: WaitS,
-  cancel: z.boolean().default(false).describe('Stop running work.'),
-  list: z.string().max(64).optional().describe('Which list; the one that was cut most by default.'),
-  offset: z.number().int().min(0).max(1_000_000).default(0),
-  limit: limit(STANDARD_LIMIT, 1_000),
-  grep: z.string().min(1).max(200).optional().describe('Literal, any case.'),
-  select: z.array(z.string().max(64)).min(1).max(20).optional().describe('Fields to keep.'),
-  sort: z.string().max(65).optional().describe('A field; "-field" for largest first.'),
-});
-type Input = z.output<typeof input>;
+const input = once(() =>
+  z.strictObject({
+    handle: Handle(),
+    wait_s: WaitS(),
+    cancel: z.boolean().default(false).describe('Stop running work.'),
+    list: z.string().max(64).optional().describe('Which list; the one that was cut most by default.'),
+    offset: z.number().int().min(0).max(1_000_000).default(0),
+    limit: limit(STANDARD_LIMIT, 1_000),
+    grep: z.string().min(1).max(200).optional().describe('Literal, any case.'),
+    select: z.array(z.string().max(64)).min(1).max(20).optional().describe('Fields to keep.'),
+    sort: z.string().max(65).optional().describe('A field; "-field" for largest first.'),
+  }),
+);
+type Input = z.output<ReturnType<typeof input>>;
 
 export const resultQuery = defineRead({
   name: 'result_query',

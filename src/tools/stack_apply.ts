@@ -11,7 +11,7 @@ import type { ContainerDetail, Stack, ToEngine } from '../core/docker.ts';
 import { OpsError } from '../core/errors.ts';
 import { strip } from '../core/foreign.ts';
 import { nearest } from '../core/nearest.ts';
-import { StackName, WaitS } from '../core/schema.ts';
+import { once, StackName, WaitS } from '../core/schema.ts';
 import type { ChangeContext, Changed } from '../core/tool.ts';
 import { record, text } from '../insight/container_powers.ts';
 import { stackOf } from '../insight/containers.ts';
@@ -20,16 +20,18 @@ import { guard, lastLines, settle, some, steadily } from './container_change.ts'
 import { EngineInput, shortId, tame, toEngine } from './docker_parts.ts';
 import { attempt } from './sampling.ts';
 
-const input = z.strictObject({
-  stack: StackName,
-  verb: z
-    .enum(['up', 'pull', 'down'])
-    .describe('up makes it as its files say; down removes its containers and networks, volumes stay.'),
-  within_s: z.number().int().min(5).max(900).default(120).describe('After up, to be running and healthy.'),
-  engine: EngineInput,
-  wait_s: WaitS,
-});
-type Input = z.output<typeof input>;
+const input = once(() =>
+  z.strictObject({
+    stack: StackName(),
+    verb: z
+      .enum(['up', 'pull', 'down'])
+      .describe('up makes it as its files say; down removes its containers and networks, volumes stay.'),
+    within_s: z.number().int().min(5).max(900).default(120).describe('After up, to be running and healthy.'),
+    engine: EngineInput(),
+    wait_s: WaitS(),
+  }),
+);
+type Input = z.output<ReturnType<typeof input>>;
 
 const CONFIG_MS = 30_000;
 const RUN_MS = 1_800_000;

@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { defineRead } from '../core/define.ts';
 import type { Stack } from '../core/docker.ts';
-import { foreign, limit } from '../core/schema.ts';
+import { foreign, limit, once } from '../core/schema.ts';
 import { table } from '../core/table.ts';
 import type { View } from '../core/tool.ts';
 import { type StackState, stackState } from '../insight/containers.ts';
@@ -12,33 +12,35 @@ const said = <S extends z.ZodType>(schema: S) => foreign(schema, 'container engi
 /** Worst first. */
 const ORDER: readonly StackState[] = ['unhealthy', 'partial', 'stopped', 'running', 'empty'];
 
-export const StackListAnswer = z.object({
-  total: z.number(),
-  stacks: z.array(
-    z.object({
-      name: said(z.string()),
-      state: z.enum(['running', 'unhealthy', 'partial', 'stopped', 'empty']),
-      containers: z.number(),
-      running: z.number(),
-      files: said(z.array(z.string())),
-      workingDir: said(z.string().nullable()),
-      services: z.array(
-        z.object({
-          name: said(z.string()),
-          containers: z.array(
-            z.object({
-              name: said(z.string()),
-              state: z.enum(STATES),
-              health: z.enum(HEALTHS).nullable(),
-              image: said(z.string()),
-            }),
-          ),
-        }),
-      ),
-    }),
-  ),
-});
-export type StackListAnswer = z.output<typeof StackListAnswer>;
+export const StackListAnswer = once(() =>
+  z.object({
+    total: z.number(),
+    stacks: z.array(
+      z.object({
+        name: said(z.string()),
+        state: z.enum(['running', 'unhealthy', 'partial', 'stopped', 'empty']),
+        containers: z.number(),
+        running: z.number(),
+        files: said(z.array(z.string())),
+        workingDir: said(z.string().nullable()),
+        services: z.array(
+          z.object({
+            name: said(z.string()),
+            containers: z.array(
+              z.object({
+                name: said(z.string()),
+                state: z.enum(STATES),
+                health: z.enum(HEALTHS).nullable(),
+                image: said(z.string()),
+              }),
+            ),
+          }),
+        ),
+      }),
+    ),
+  }),
+);
+export type StackListAnswer = z.output<ReturnType<typeof StackListAnswer>>;
 
 export const stackList = defineRead({
   name: 'stack_list',
@@ -47,11 +49,12 @@ export const stackList = defineRead({
     'Use this to see the compose projects of this host: services, their states and their files; what is not well first. For single containers use container_list with `project`.',
   toolset: 'docker',
   core: false,
-  input: z.strictObject({
-    name: z.string().min(1).max(128).optional(),
-    limit: limit(30, 200),
-    engine: EngineInput,
-  }),
+  input: () =>
+    z.strictObject({
+      name: z.string().min(1).max(128).optional(),
+      limit: limit(30, 200),
+      engine: EngineInput(),
+    }),
   output: StackListAnswer,
   scopes: { least: 'docker:read' },
   risk: 'read',

@@ -6,10 +6,10 @@ import * as z from 'zod';
 import { defineRead } from '../core/define.ts';
 import type { Fact, Inventory } from '../core/hardware.ts';
 import type { Reading } from '../core/host.ts';
-import { foreign, Unknown } from '../core/schema.ts';
+import { foreign, once, Unknown } from '../core/schema.ts';
 import { SEVERITIES } from '../insight/facts.ts';
 import { needsAttention } from '../insight/hardware.ts';
-import { figure, gaps, one } from './figures.ts';
+import { figure, gaps, interfaceName, one } from './figures.ts';
 import { hardwareText } from './hardware_text.ts';
 
 /** Longer than the longest time-out of a part, shorter than this call's own. */
@@ -28,119 +28,168 @@ const FACTS = {
 } as const satisfies Record<string, readonly Fact[]>;
 const PARTS = Object.keys(FACTS) as (keyof typeof FACTS)[];
 
-const word = z.string().nullable();
-const firmware = foreign(word, 'firmware');
-const device = foreign(word, 'devices');
-const yes = z.boolean().nullable();
+const word = once(() => z.string().nullable());
+const firmware = once(() => foreign(word(), 'firmware'));
+const device = once(() => foreign(word(), 'devices'));
+const yes = once(() => z.boolean().nullable());
 
-export const HardwareAnswer = z.object({
-  system: z
-    .object({
-      ...{ vendor: firmware, product: firmware, version: firmware, chassis: word, board: firmware, bios: firmware },
-      ...{ biosDate: firmware, firmware: word },
-    })
-    .optional(),
-  cpu: z
-    .object({
-      ...{ model: word, vendor: word, socket: firmware, sockets: figure, cores: figure, threads: figure },
-      ...{ maxMhz: figure, minMhz: figure, governor: word },
-      caches: z.array(z.object({ level: z.string(), bytes: z.number(), count: z.number() })),
-    })
-    .optional(),
-  memory: z
-    .object({
-      installedBytes: z.number(),
-      slots: figure,
-      maxBytes: figure,
-      errorCorrection: firmware,
-      source: z.string(),
-    })
-    .optional(),
-  modules: z
-    .array(
-      z.object({
-        ...{ count: z.number(), sizeBytes: z.number(), type: firmware, mtPerSecond: figure, vendor: firmware },
-        ...{ part: firmware, slots: foreign(z.string(), 'firmware') },
-      }),
-    )
-    .optional(),
-  disks: z
-    .array(
-      z.object({
-        ...{ name: z.string(), model: device, sizeBytes: figure, rotational: yes, transport: word, firmware: device },
-        removable: z.boolean(),
-        health: z
-          .object({
-            ...{ passed: yes, celsius: figure, poweredOnHours: figure, wearPercent: figure, sparePercent: figure },
-            ...{ reallocated: figure, pending: figure, uncorrectable: figure, mediaErrors: figure },
-          })
-          .nullable(),
-      }),
-    )
-    .optional(),
-  raid: z
-    .array(
-      z.object({
-        ...{ name: z.string(), level: z.string(), degraded: z.boolean(), state: z.string(), sizeBytes: figure },
-        ...{ members: z.array(z.object({ disk: z.string(), state: z.string() })), mismatches: figure },
-      }),
-    )
-    .optional(),
-  pools: z
-    .array(
-      z.object({
-        name: foreign(z.string(), 'ZFS'),
-        ...{ state: word, sizeBytes: figure, allocatedBytes: figure, fragmentedPercent: figure },
-      }),
-    )
-    .optional(),
-  ups: z
-    .array(
-      z.object({
-        ...{ name: z.string(), source: z.string(), model: device, status: device, onBattery: yes, batteryLow: yes },
-        ...{ replaceBattery: yes, chargePercent: figure, loadPercent: figure, runtimeSeconds: figure },
-      }),
-    )
-    .optional()
-    .describe('As NUT or apcupsd tell.'),
-  batteries: z
-    .array(
-      z.object({
-        ...{ name: z.string(), model: device, status: word, chargePercent: figure, healthPercent: figure },
-        cycles: figure,
-      }),
-    )
-    .optional(),
-  gpus: z
-    .array(
-      z.object({
-        ...{ address: z.string(), model: device, pciId: word, driver: word, driverVersion: word, memoryBytes: figure },
-        ...{ memoryUsedBytes: figure, busyPercent: figure, celsius: figure, watts: figure },
-      }),
-    )
-    .optional(),
-  networks: z
-    .array(
-      z.object({
-        ...{ name: z.string(), model: device, driver: word, state: word, speedMbit: figure, duplex: word, mtu: figure },
-      }),
-    )
-    .optional(),
-  guests: z
-    .array(
-      z.object({
-        ...{ id: z.number(), kind: z.enum(['vm', 'lxc']), name: foreign(word, 'guest configuration'), running: yes },
-        ...{ cores: figure, memoryBytes: figure, onBoot: z.boolean(), template: z.boolean(), lock: word },
-      }),
-    )
-    .optional()
-    .describe('Of a Proxmox node.'),
-  attention: z.array(z.object({ severity: z.enum(SEVERITIES), sentence: z.string() })),
-  unknown: z
-    .array(Unknown)
-    .describe('What was asked for and is not here. A null: the device or its firmware does not say.'),
-});
-export type HardwareAnswer = z.output<typeof HardwareAnswer>;
+export const HardwareAnswer = once(() =>
+  z.object({
+    system: z
+      .object({
+        ...{
+          vendor: firmware(),
+          product: firmware(),
+          version: firmware(),
+          chassis: word(),
+          board: firmware(),
+          bios: firmware(),
+        },
+        ...{ biosDate: firmware(), firmware: word() },
+      })
+      .optional(),
+    cpu: z
+      .object({
+        ...{ model: word(), vendor: word(), socket: firmware(), sockets: figure(), cores: figure(), threads: figure() },
+        ...{ maxMhz: figure(), minMhz: figure(), governor: word() },
+        caches: z.array(z.object({ level: z.string(), bytes: z.number(), count: z.number() })),
+      })
+      .optional(),
+    memory: z
+      .object({
+        installedBytes: z.number(),
+        slots: figure(),
+        maxBytes: figure(),
+        errorCorrection: firmware(),
+        source: z.string(),
+      })
+      .optional(),
+    modules: z
+      .array(
+        z.object({
+          ...{ count: z.number(), sizeBytes: z.number(), type: firmware(), mtPerSecond: figure(), vendor: firmware() },
+          ...{ part: firmware(), slots: foreign(z.string(), 'firmware') },
+        }),
+      )
+      .optional(),
+    disks: z
+      .array(
+        z.object({
+          ...{
+            name: z.string(),
+            model: device(),
+            sizeBytes: figure(),
+            rotational: yes(),
+            transport: word(),
+            firmware: device(),
+          },
+          removable: z.boolean(),
+          health: z
+            .object({
+              ...{
+                passed: yes(),
+                celsius: figure(),
+                poweredOnHours: figure(),
+                wearPercent: figure(),
+                sparePercent: figure(),
+              },
+              ...{ reallocated: figure(), pending: figure(), uncorrectable: figure(), mediaErrors: figure() },
+            })
+            .nullable(),
+        }),
+      )
+      .optional(),
+    raid: z
+      .array(
+        z.object({
+          ...{ name: z.string(), level: z.string(), degraded: z.boolean(), state: z.string(), sizeBytes: figure() },
+          ...{ members: z.array(z.object({ disk: z.string(), state: z.string() })), mismatches: figure() },
+        }),
+      )
+      .optional(),
+    pools: z
+      .array(
+        z.object({
+          name: foreign(z.string(), 'ZFS'),
+          ...{ state: word(), sizeBytes: figure(), allocatedBytes: figure(), fragmentedPercent: figure() },
+        }),
+      )
+      .optional(),
+    ups: z
+      .array(
+        z.object({
+          ...{
+            name: z.string(),
+            source: z.string(),
+            model: device(),
+            status: device(),
+            onBattery: yes(),
+            batteryLow: yes(),
+          },
+          ...{ replaceBattery: yes(), chargePercent: figure(), loadPercent: figure(), runtimeSeconds: figure() },
+        }),
+      )
+      .optional()
+      .describe('As NUT or apcupsd tell.'),
+    batteries: z
+      .array(
+        z.object({
+          ...{ name: z.string(), model: device(), status: word(), chargePercent: figure(), healthPercent: figure() },
+          cycles: figure(),
+        }),
+      )
+      .optional(),
+    gpus: z
+      .array(
+        z.object({
+          ...{
+            address: z.string(),
+            model: device(),
+            pciId: word(),
+            driver: word(),
+            driverVersion: word(),
+            memoryBytes: figure(),
+          },
+          ...{ memoryUsedBytes: figure(), busyPercent: figure(), celsius: figure(), watts: figure() },
+        }),
+      )
+      .optional(),
+    networks: z
+      .array(
+        z.object({
+          ...{
+            name: z.string(),
+            model: device(),
+            driver: word(),
+            state: word(),
+            speedMbit: figure(),
+            duplex: word(),
+            mtu: figure(),
+          },
+        }),
+      )
+      .optional(),
+    guests: z
+      .array(
+        z.object({
+          ...{
+            id: z.number(),
+            kind: z.enum(['vm', 'lxc']),
+            name: foreign(word(), 'guest configuration'),
+            running: yes(),
+          },
+          ...{ cores: figure(), memoryBytes: figure(), onBoot: z.boolean(), template: z.boolean(), lock: word() },
+        }),
+      )
+      .optional()
+      .describe('Of a Proxmox node.'),
+    attention: z.array(z.object({ severity: z.enum(SEVERITIES), sentence: z.string() })),
+    unknown: z
+      .array(Unknown())
+      .describe('What was asked for and is not here. A null: the device or its firmware does not say.'),
+  }),
+);
+export type HardwareAnswer = z.output<ReturnType<typeof HardwareAnswer>>;
 
 export const systemHardware = defineRead({
   name: 'system_hardware',
@@ -149,9 +198,10 @@ export const systemHardware = defineRead({
     "Use this to see what the machine is made of and whether its parts are well: model, CPU, memory modules, disks with SMART health, RAID and ZFS, UPS and batteries, GPUs, network adapters, and a Proxmox node's guests. It is the machine's hardware, also inside a container; serial numbers are left out; answers may be ten minutes old. For load and usage use system_overview or system_metrics.",
   toolset: 'system',
   core: false,
-  input: z.strictObject({
-    parts: z.array(z.enum(PARTS)).min(1).max(PARTS.length).optional().describe('All when left out.'),
-  }),
+  input: () =>
+    z.strictObject({
+      parts: z.array(z.enum(PARTS)).min(1).max(PARTS.length).optional().describe('All when left out.'),
+    }),
   output: HardwareAnswer,
   scopes: { least: 'system:read' },
   risk: 'read',
@@ -178,7 +228,7 @@ export const systemHardware = defineRead({
     if (unread)
       gap.list.push({ what: `names and sizes of guests (${unread})`, why: 'only root and www-data may read them' });
 
-    const answer: z.input<typeof HardwareAnswer> = {
+    const answer: z.input<ReturnType<typeof HardwareAnswer>> = {
       system: board,
       cpu: cpu && {
         ...cpu,
@@ -194,7 +244,7 @@ export const systemHardware = defineRead({
       ups: of('UPS', found.ups),
       batteries: of('batteries', found.batteries),
       gpus: gpus?.cards,
-      networks: of('network adapters', found.networks),
+      networks: of('network adapters', found.networks)?.map((n) => ({ ...n, name: interfaceName(n.name) })),
       guests,
       attention: needsAttention(found),
       unknown: gap.list,

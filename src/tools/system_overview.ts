@@ -4,7 +4,8 @@
  */
 import * as z from 'zod';
 import { defineRead } from '../core/define.ts';
-import { foreign, Unknown } from '../core/schema.ts';
+import type { Blind } from '../core/host.ts';
+import { foreign, once, Unknown } from '../core/schema.ts';
 import { rfc3339 } from '../core/text.ts';
 import { SEVERITIES } from '../insight/facts.ts';
 import { findingsOf } from '../insight/findings.ts';
@@ -53,87 +54,89 @@ const SLOW_MS = 2_500;
 /** Slow facts go on being asked, and are there at the next call. */
 const PATIENCE_MS = 250;
 
-const ProcessName = foreign(z.string(), 'process table');
+const ProcessName = once(() => foreign(z.string(), 'process table'));
 
-export const OverviewAnswer = z.object({
-  at: z.string(),
-  windowMs: z.number().describe('Over which usage and rates were measured.'),
-  worst: z.enum(SEVERITIES).nullable().describe('Severity of the worst finding; null: none.'),
-  host: z.object({
-    hostname: z.string(),
-    os: z.string().nullable(),
-    kernel: z.string().nullable(),
-    arch: z.string(),
-    virtualisation: z.string(),
-    container: z.boolean(),
-    foundBy: z.string(),
-    model: z.string().nullable(),
-    bootedAt: z.string().nullable(),
-    uptimeSeconds: figure,
-    uptimeWhose: whose.optional(),
-    zone: z.string(),
-    utcOffset: z.string(),
-  }),
-  cpu: z.object({
-    model: z.string().nullable(),
-    cpus: z.number(),
-    limitCpus: figure.describe('Limit of the cgroup; null: none.'),
-    whose: whose.nullable(),
-    source: z.string().nullable(),
-    usedPercent: figure.describe('Of all cpus, or of the limit where that is less.'),
-    modes: ModeShares.nullable(),
-    modesWhose: whose.nullable(),
-    load: z.array(z.number()).nullable().describe('1, 5, 15 minutes.'),
-    loadWhose: whose.nullable(),
-  }),
-  memory: z
-    .object({
-      whose,
-      source: z.string(),
-      totalBytes: z.number(),
-      availableBytes: figure,
-      usedPercent: figure,
-      limitBytes: figure.describe('Of the cgroup; null: none.'),
-      zfsCacheBytes: z.number().optional().describe('Counted as used, but mostly given back when needed.'),
-      hostTotalBytes: figure,
-      swapTotalBytes: figure,
-      swapUsedBytes: figure,
-    })
-    .nullable(),
-  pressure: z
-    .object({ whose: whose.nullable(), cpu: figure, memory: figure, io: figure })
-    .describe('Percent of the last 10 s in which some task stood waiting (PSI some).'),
-  filesystems: z.array(FilesystemRow),
-  disks: z.array(DiskRow),
-  networks: z.array(NetRow),
-  temperatures: z
-    .array(z.object({ sensor: z.string(), celsius: z.number(), criticalCelsius: figure }))
-    .describe('Empty where there are no sensors.'),
-  processes: z.object({ whose, total: figure, threads: figure }),
-  topCpu: z
-    .array(z.object({ pid: z.number(), name: ProcessName, user: z.string().nullable(), cpuPercent: figure }))
-    .describe('cpuPercent: of one core.'),
-  topMemory: z.array(
-    z.object({ pid: z.number(), name: ProcessName, user: z.string().nullable(), rssBytes: z.number() }),
-  ),
-  findings: z.array(
-    z.object({
-      id: z.string(),
-      severity: z.enum(SEVERITIES),
-      evidence: foreign(z.string(), 'names on this host'),
-      sentence: z.string(),
-      next: z.string(),
+export const OverviewAnswer = once(() =>
+  z.object({
+    at: z.string(),
+    windowMs: z.number().describe('Over which usage and rates were measured.'),
+    worst: z.enum(SEVERITIES).nullable().describe('Severity of the worst finding; null: none.'),
+    host: z.object({
+      hostname: z.string(),
+      os: z.string().nullable(),
+      kernel: z.string().nullable(),
+      arch: z.string(),
+      virtualisation: z.string(),
+      container: z.boolean(),
+      foundBy: z.string(),
+      model: z.string().nullable(),
+      bootedAt: z.string().nullable(),
+      uptimeSeconds: figure(),
+      uptimeWhose: whose().optional(),
+      zone: z.string(),
+      utcOffset: z.string(),
     }),
-  ),
-  blind: z
-    .array(z.object({ what: z.string(), why: z.string(), fix: z.string() }))
-    .describe('Not seen from here, and the mend.'),
-  unknown: z.array(Unknown).describe('Why a figure above is null.'),
-  leftOut: z
-    .object({ filesystems: z.number(), disks: z.number(), networks: z.number(), temperatures: z.number() })
-    .describe('Small, virtual or idle ones; system_metrics has them all.'),
-});
-export type OverviewAnswer = z.output<typeof OverviewAnswer>;
+    cpu: z.object({
+      model: z.string().nullable(),
+      cpus: z.number(),
+      limitCpus: figure().describe('Limit of the cgroup; null: none.'),
+      whose: whose().nullable(),
+      source: z.string().nullable(),
+      usedPercent: figure().describe('Of all cpus, or of the limit where that is less.'),
+      modes: ModeShares().nullable(),
+      modesWhose: whose().nullable(),
+      load: z.array(z.number()).nullable().describe('1, 5, 15 minutes.'),
+      loadWhose: whose().nullable(),
+    }),
+    memory: z
+      .object({
+        whose: whose(),
+        source: z.string(),
+        totalBytes: z.number(),
+        availableBytes: figure(),
+        usedPercent: figure(),
+        limitBytes: figure().describe('Of the cgroup; null: none.'),
+        zfsCacheBytes: z.number().optional().describe('Counted as used, but mostly given back when needed.'),
+        hostTotalBytes: figure(),
+        swapTotalBytes: figure(),
+        swapUsedBytes: figure(),
+      })
+      .nullable(),
+    pressure: z
+      .object({ whose: whose().nullable(), cpu: figure(), memory: figure(), io: figure() })
+      .describe('Percent of the last 10 s in which some task stood waiting (PSI some).'),
+    filesystems: z.array(FilesystemRow()),
+    disks: z.array(DiskRow()),
+    networks: z.array(NetRow()),
+    temperatures: z
+      .array(z.object({ sensor: z.string(), celsius: z.number(), criticalCelsius: figure() }))
+      .describe('Empty where there are no sensors.'),
+    processes: z.object({ whose: whose(), total: figure(), threads: figure() }),
+    topCpu: z
+      .array(z.object({ pid: z.number(), name: ProcessName(), user: z.string().nullable(), cpuPercent: figure() }))
+      .describe('cpuPercent: of one core.'),
+    topMemory: z.array(
+      z.object({ pid: z.number(), name: ProcessName(), user: z.string().nullable(), rssBytes: z.number() }),
+    ),
+    findings: z.array(
+      z.object({
+        id: z.string(),
+        severity: z.enum(SEVERITIES),
+        evidence: foreign(z.string(), 'names on this host'),
+        sentence: z.string(),
+        next: z.string(),
+      }),
+    ),
+    blind: z
+      .array(z.object({ what: z.string(), why: z.string(), fix: z.string() }))
+      .describe('Not seen from here, and the mend.'),
+    unknown: z.array(Unknown()).describe('Why a figure above is null.'),
+    leftOut: z
+      .object({ filesystems: z.number(), disks: z.number(), networks: z.number(), temperatures: z.number() })
+      .describe('Small, virtual or idle ones; system_metrics has them all.'),
+  }),
+);
+export type OverviewAnswer = z.output<ReturnType<typeof OverviewAnswer>>;
 
 export const systemOverview = defineRead({
   name: 'system_overview',
@@ -142,7 +145,7 @@ export const systemOverview = defineRead({
     'Start here: how this host is now. Identity, CPU, memory, filesystems, disk and network rates, top processes, findings with the next step each, and what cannot be seen from here. For figures per core or device use system_metrics, for more processes process_list.',
   toolset: 'system',
   core: true,
-  input: z.strictObject({}),
+  input: () => z.strictObject({}),
   output: OverviewAnswer,
   scopes: { least: 'system:read' },
   risk: 'read',
@@ -277,7 +280,7 @@ export const systemOverview = defineRead({
       topCpu: top(use.uses, 'cpu').map((u) => ({ ...named(u), cpuPercent: one(u.cpuPercent) })),
       topMemory: top(use.uses, 'memory').map((u) => ({ ...named(u), rssBytes: u.info.rssBytes })),
       findings,
-      blind: [...(health.value?.blind ?? []), ...ctx.absent()],
+      blind: lacking(health.value?.blind ?? [], ctx.absent()),
       unknown: gap.list,
       leftOut: {
         filesystems: (filesystems.value?.length ?? 0) - shown.length,
@@ -288,3 +291,9 @@ export const systemOverview = defineRead({
     };
   },
 });
+
+/** A host without systemd lacks units, and for that the toolset: said once. */
+function lacking(seen: readonly Blind[], absent: readonly Blind[]): Blind[] {
+  const units = seen.some((b) => b.what.startsWith('units ('));
+  return [...seen, ...absent.filter((b) => !units || b.what !== 'services (toolset services)')];
+}

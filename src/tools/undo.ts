@@ -13,7 +13,7 @@ export const undo = defineChange({
     'Use this to take back one change, with the receipt that it gave; dry_run shows what that would do. It needs the rights and the approval of that change, and is refused when the target has moved on since. To only look at a receipt use result_query.',
   toolset: 'triage',
   core: true,
-  input: z.strictObject({ receipt: Handle, wait_s: WaitS }),
+  input: () => z.strictObject({ receipt: Handle(), wait_s: WaitS() }),
   scopes: { least: null },
   risk: { least: 'change', worst: 'destroy', of: () => 'destroy' },
   targets: () => [],

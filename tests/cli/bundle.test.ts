@@ -1,5 +1,7 @@
 /** What each command drags in, by the bundle's own list of modules: a start is slow by what it loads, not by what it says. */
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { builtinsByNeed, bundle, inside, loads, outputOf, root } from '../../scripts/bundle.ts';
@@ -89,6 +91,64 @@ test('systeminformation is in the child’s program alone, and no start loads th
       own.filter((f) => f.startsWith('src/host/hardware/')),
       face,
     ).toEqual([]);
+  }
+});
+
+test('the threads that touch files have a program of their own, and no start loads walk, pool or threads', () => {
+  const { outputs } = made.metafile;
+  const thread = outputOf(outputs, 'src/host/files/thread.ts');
+  expect(thread).toBe('dist/files.mjs');
+  expect(outputOf(outputs, 'src/host/disk/thread.ts')).toBe('dist/disk.mjs');
+  expect([...inside(outputs, loads(outputs, thread)).keys()].sort()).toEqual(['src/core', 'src/host']);
+  for (const face of ['src/cli/run.ts', 'src/cli/stdio.ts', 'src/cli/serve.ts', 'src/cli/product.ts']) {
+    const paths = ['src/main.ts', 'src/cli/run.ts', face].flatMap((s) => [...loads(outputs, outputOf(outputs, s))]);
+    const own = paths.flatMap((p) => Object.keys(outputs[p]?.inputs ?? {}));
+    expect(
+      own.filter((f) => /^src\/host\/(?:files|disk)\//.test(f)),
+      face,
+    ).toEqual([]);
+  }
+});
+
+test('what parses files before they are written has a program of its own, and no start loads what asks it', () => {
+  const { outputs } = made.metafile;
+  const child = outputOf(outputs, 'src/host/validate/child.ts');
+  expect(child).toBe('dist/validate.mjs');
+  // JSON is parsed without either.
+  expect([...inside(outputs, loads(outputs, child)).keys()]).toEqual(['src/host']);
+  const later = Object.values(outputs).filter((o) => Object.keys(o.inputs).some((f) => f.includes('smol-toml')));
+  expect(later.length).toBeGreaterThan(0);
+  for (const face of ['src/cli/run.ts', 'src/cli/stdio.ts', 'src/cli/serve.ts', 'src/cli/product.ts']) {
+    const paths = ['src/main.ts', 'src/cli/run.ts', face].flatMap((s) => [...loads(outputs, outputOf(outputs, s))]);
+    const own = paths.flatMap((p) => Object.keys(outputs[p]?.inputs ?? {}));
+    expect(
+      own.filter((f) => f.startsWith('src/host/validate/') || f.includes('smol-toml')),
+      face,
+    ).toEqual([]);
+  }
+});
+
+test('the program that parses files does so from the bundle, too', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'deckhand-bundle-'));
+  try {
+    for (const [name, text] of made.files) if (name.startsWith('validate')) writeFileSync(join(dir, name), text);
+    for (const [kind, good, bad] of [
+      ['json', '{"a": 1}', '{'],
+      ['yaml', 'a: 1', 'a: ['],
+      ['toml', 'a = 1', 'a = '],
+    ] as const)
+      for (const [text, result] of [
+        [good, 'ok'],
+        [bad, 'failed'],
+      ] as const) {
+        writeFileSync(join(dir, 'file'), text);
+        const { stdout, stderr } = spawnSync(process.execPath, [join(dir, 'validate.mjs'), kind, join(dir, 'file')], {
+          encoding: 'utf8',
+        });
+        expect(JSON.parse(stdout || '{}'), `${kind} ${stderr.slice(-300)}`).toMatchObject({ result });
+      }
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
   }
 });
 

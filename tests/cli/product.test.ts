@@ -61,6 +61,21 @@ test('call: the answer on standard output, nothing else anywhere; --json the str
   expect(JSON.parse(script.out).processes).toHaveLength(3);
 });
 
+test('files: the program of their threads is in dist/ beside the command, with what it searches by', () => {
+  const { code, out, err } = deckhand([
+    'call',
+    '--json',
+    'file_search',
+    '--path',
+    '/etc',
+    '--grep',
+    '^root:',
+    '--regex',
+  ]);
+  expect([code, err]).toEqual([0, '']);
+  expect(out).toContain('/etc/passwd');
+});
+
 test('hardware: its child program is in dist/ beside the command, and answers', () => {
   const { code, out, err } = deckhand(['call', '--json', '--toolsets', 'system', 'system_hardware', '--parts', 'cpu']);
   expect([code, err]).toEqual([0, '']);

@@ -17,6 +17,10 @@ test('most settings have one; what only the schema can tell has none', () => {
     'docker.certPath',
     'docker.engines',
     'docker.mountRoots',
+    'files.roots',
+    'net.allow',
+    'net.deny',
+    'peers',
     'approvals.rules',
   ]);
 });

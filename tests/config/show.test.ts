@@ -23,7 +23,8 @@ test('a line for each setting, with its origin', async () => {
   expect(lines).toContain('log.level = info (default)');
   expect(lines).toContain(`toolsets = [system, logs] (file ${dir}/config.yaml:4)`);
   expect(lines).toContain(`redact.values = [set] (file ${dir}/config.yaml:3)`);
-  expect(lines).toHaveLength(settings().length + 2);
+  // Head, end, and a line for each of the two default roots.
+  expect(lines).toHaveLength(settings().length + 2 + 2);
   expect(printConfig(await load())).toContain('redact.values = [not set] (default)');
 });
 
@@ -64,11 +65,39 @@ function any(s: Setting): fc.Arbitrary<unknown> {
   if (s.path === 'docker.mountRoots') return fc.array(fc.stringMatching(/^\/[a-z]{1,20}$/), { maxLength: 3 });
   if (s.path === 'docker.allow' || s.path === 'docker.protect')
     return fc.array(fc.stringMatching(/^[a-z0-9*][a-z0-9*._-]{0,15}$/), { maxLength: 3 });
+  if (s.path === 'services.allow' || s.path === 'services.protect')
+    return fc.array(fc.stringMatching(/^[a-zA-Z0-9*][a-z0-9*:_@\\.-]{0,15}(?:\*|\.service|\.timer)$/), {
+      maxLength: 3,
+    });
   if (s.path === 'docker.engines')
     return fc.uniqueArray(fc.record({ name: fc.stringMatching(/^[a-z][a-z0-9-]{0,10}$/), endpoint }), {
       maxLength: 3,
       selector: (e) => e.name,
     });
+  if (s.path === 'files.roots')
+    return fc.uniqueArray(
+      fc.record({
+        path: fc.stringMatching(/^(\/[a-z .]{0,9}[a-z]){1,3}$/),
+        access: fc.constantFrom('read', 'write'),
+        depth: fc.nat(200),
+        oneFilesystem: fc.boolean(),
+        symlinks: fc.constantFrom('refuse', 'inside'),
+      }),
+      { maxLength: 3, selector: (r) => r.path },
+    );
+  if (s.path === 'peers')
+    return fc.uniqueArray(
+      fc.record({
+        name: fc.stringMatching(/^[a-z][a-z0-9-]{0,10}$/),
+        url: fc.constantFrom('https://nas.example', 'https://10.0.0.2:7070'),
+        plain: fc.constant(false),
+        tokenFile: fc.stringMatching(/^\/[a-z]{1,20}$/),
+      }),
+      { maxLength: 3, selector: (p) => p.name },
+    );
+  if (s.path === 'net.allow' || s.path === 'net.deny')
+    return fc.array(fc.constantFrom('192.168.1.0/24', 'fd00::/8', '10.0.0.1', '::1'), { maxLength: 3 });
+  if (s.path === 'files.deny') return fc.array(fc.stringMatching(/^\/?[a-z*][a-z*.]{0,9}$/), { maxLength: 3 });
   if (s.path === 'processes.protect')
     return fc.array(fc.stringMatching(/^[a-zA-Z0-9 ()_:.-]{1,15}\*?$/), { maxLength: 3 });
   if (s.path.startsWith('tools.')) return fc.array(fc.stringMatching(/^[a-z][a-z_]{2,10}$/), { maxLength: 3 });

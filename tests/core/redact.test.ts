@@ -333,6 +333,7 @@ describe('time', () => {
     ['lists over lines', 'passwords:\n - a\n - b: c\n'],
     ['phrases', 'password=a b c d e\n'],
     ['PEM ends', 'abcdefgh\n-----END PRIVATE KEY-----\n'],
+    ['equal lines above a PEM end', `${'abcdefgh\n'.repeat(20)}-----END PRIVATE KEY-----\n`],
   ];
   const took = (text: string): number => {
     let best = Number.POSITIVE_INFINITY;

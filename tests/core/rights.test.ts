@@ -1,7 +1,7 @@
 /** The words of every right: what a scope includes, what a role holds, what a call of a tool needs, what its hints say. */
 import { describe, expect, test } from 'vitest';
 import { holds, RISKS, ROLES, readsOnly, SCOPES, type Scope, scopesOf } from '../../src/core/scopes.ts';
-import { hintsOf, leastScopes, riskOf, scopesOfCall, type Tool, worstRisk } from '../../src/core/tool.ts';
+import { entryScope, hintsOf, leastScopes, riskOf, scopesOfCall, type Tool, worstRisk } from '../../src/core/tool.ts';
 import { lookTool, renameTool } from '../fakes/tools.ts';
 
 const of = (...scopes: Scope[]): ReadonlySet<Scope> => new Set(scopes);
@@ -40,6 +40,12 @@ describe('a call', () => {
   test('of a tool that goes by its handle needs no scope of its own', () => {
     expect(leastScopes({ scopes: { least: null } })).toEqual([]);
     expect(scopesOfCall({ scopes: { least: null } }, {})).toEqual([]);
+  });
+  test('of a tool whose arguments decide needs one of its scopes to be seen', () => {
+    const by: Pick<Tool, 'scopes'> = { scopes: { least: null, any: ['docker:read', 'system:read'], of: () => [] } };
+    expect(entryScope(by, (s) => s === 'system:read')).toBeNull();
+    expect(entryScope(by, () => false)).toBe('docker:read');
+    expect(entryScope({ scopes: {} }, () => false)).toBeNull();
   });
   test('is as risky as its arguments; the tool as its worst call', () => {
     expect([riskOf(renameTool, { to: 'x' }), riskOf(renameTool, { to: 'nothing' }), worstRisk(renameTool)]).toEqual([

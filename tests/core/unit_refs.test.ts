@@ -38,12 +38,12 @@ const BAD = [
 
 test.each(GOOD)('%s is a unit', (name) => {
   expect(isUnitName(name)).toBe(true);
-  expect(UnitName.parse(name)).toBe(name);
+  expect(UnitName().parse(name)).toBe(name);
 });
 
 test.each(BAD)('%j is none', (name) => {
   expect(isUnitName(name)).toBe(false);
-  expect(UnitName.safeParse(name).success).toBe(false);
+  expect(UnitName().safeParse(name).success).toBe(false);
 });
 
 test('types and templates', () => {

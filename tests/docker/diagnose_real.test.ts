@@ -1,7 +1,8 @@
 /** Faults made on a real Docker 26, and the cause that `diagnose` must put first for each. Loud when it is skipped. */
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type DiagnoseAnswer, diagnose } from '../../src/tools/diagnose.ts';
+import { diagnose } from '../../src/tools/diagnose.ts';
+import type { DiagnoseAnswer } from '../../src/tools/diagnose_parts.ts';
 import { fakeHost } from '../fakes/host.ts';
 import { callOf, rig, who } from '../fakes/policy.ts';
 import { IMAGE, type LabEngine, lacking, startLab, until } from './engine.ts';

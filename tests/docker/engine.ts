@@ -26,7 +26,7 @@ import { cgroups, command, processesOf, type Ran, removeGroup } from '../image/e
 
 const SUITE = 'trixie';
 const PACKAGES =
-  'ca-certificates,docker.io,docker-cli,docker-compose,podman,docker-registry,busybox-static,iptables,nftables,iproute2,procps,runc,systemd,systemd-sysv,dbus,systemd-journal-remote';
+  'ca-certificates,docker.io,docker-cli,docker-compose,podman,docker-registry,busybox-static,iptables,nftables,iproute2,procps,runc,systemd,systemd-sysv,dbus,systemd-journal-remote,libpam-systemd,polkitd';
 
 /** What is missing here; empty: the engines can be started. */
 export function lacking(): string[] {

@@ -67,7 +67,10 @@ async function whole(): Promise<Omit<LogCost, 'growthMiB' | 'ms'>> {
   const docker = dockerAt({ settings: labSettings(`unix://${socket}`), clock: realClock });
   const signal = new AbortController().signal;
   const reader = await openContainer(docker, parseSource(`container:${name}`), signal);
-  const plan = { sinceMs: undefined, untilMs: undefined, tail: undefined, forward: true, enough: 50, group: true };
+  const plan = {
+    ...{ sinceMs: undefined, untilMs: undefined, tail: undefined, beyond: undefined },
+    ...{ forward: true, enough: 50, group: true },
+  };
   const match = literal('needle', (text) => text);
   const looked = await lookAt(
     reader,

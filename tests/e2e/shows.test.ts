@@ -43,7 +43,21 @@ async function asks(client: AnyClient) {
 }
 
 /** What a host without a container engine offers by default: tools of what it lacks are left out. */
-const CORE = ['system_overview', 'system_metrics', 'process_list', 'result_query', 'undo'];
+const CORE = [
+  'system_overview',
+  'system_metrics',
+  'process_list',
+  'log_query',
+  'log_digest',
+  'file_list',
+  'file_read',
+  'file_search',
+  'net_overview',
+  'net_probe',
+  'diagnose',
+  'result_query',
+  'undo',
+];
 
 describe('deckhand serve', () => {
   let at: Place;

@@ -175,6 +175,14 @@ test('settings narrow the first list as they narrow the server’s', async () =>
   expect(first.result.tools.map((t: { name: string }) => t.name)).toEqual([
     'system_overview',
     'system_metrics',
+    'log_query',
+    'log_digest',
+    'file_list',
+    'file_read',
+    'file_search',
+    'net_overview',
+    'net_probe',
+    'diagnose',
     'result_query',
   ]);
   expect(p.err()).not.toContain('differ');

@@ -16,9 +16,18 @@ import type {
   SystemHost,
 } from '../../src/core/host.ts';
 import { fakeControl } from './control.ts';
+import { fakeDisk } from './disk.ts';
 import { fakeDocker } from './docker.ts';
+import { fakeFiles } from './files.ts';
 import { fakeHardware } from './hardware.ts';
+import { fakeJournal } from './journal.ts';
+import { fakeLoad } from './load.ts';
+import { fakeMeasure } from './measure.ts';
+import { fakeNet } from './net.ts';
+import { fakeProbes } from './probes.ts';
+import { fakeServices } from './services.ts';
 import { fakeSignals } from './signals.ts';
+import { fakeValidate } from './validate.ts';
 
 const GiB = 1024 ** 3;
 const MiB = 1024 ** 2;
@@ -353,6 +362,10 @@ export function fakeHost(overrides: Partial<SystemHost> = {}): Host {
         }
         return found;
       },
+      accounts: () => ({
+        user: (uid) => (uid === 0 ? 'root' : uid === 1000 ? 'alice' : null),
+        group: (gid) => (gid === 0 ? 'root' : gid === 4 ? 'adm' : null),
+      }),
       health: async () => structuredClone(fakeHealth),
       ...overrides,
     },
@@ -360,5 +373,14 @@ export function fakeHost(overrides: Partial<SystemHost> = {}): Host {
     signals: fakeSignals(),
     docker: fakeDocker(),
     control: fakeControl(),
+    files: fakeFiles(),
+    disk: fakeDisk(),
+    load: fakeLoad(),
+    validate: fakeValidate(),
+    services: fakeServices(),
+    journal: fakeJournal(),
+    net: fakeNet(),
+    probes: fakeProbes(),
+    measure: fakeMeasure(),
   };
 }

@@ -99,6 +99,7 @@ export function rig(
     mode,
     context: { host: {} as never, recent: () => [], recentProcesses: () => null, absent: () => [] },
     clock,
+    probing: () => ({ spend() {} }),
     rate: { take: () => null, peek: () => null, takeChange: () => null },
     slots: createSlots({ inAll: 100, perPrincipal: 100 }),
     approvals: { decide: (request, answer) => approvals().decide(request, answer) },

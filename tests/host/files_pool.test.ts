@@ -39,6 +39,7 @@ const asked = (path: string): Asked => ({
   root: root('/'),
   inner: [],
   ours: [],
+  deny: [],
   path: Buffer.from(path),
   limit: 1,
 });
@@ -85,13 +86,13 @@ test('so many and no more: threads that hang, calls that wait', async () => {
 test('who leaves is answered at once, waiting or under way', async () => {
   const pool = hanging({ atOnce: 1, deadlineMs: 5_000 });
   const gone = new AbortController();
-  const first = pool.ask('/', hang(), gone.signal);
-  const second = pool.ask('/', asked('x'), gone.signal);
+  const first = pool.ask('/', hang(), { signal: gone.signal });
+  const second = pool.ask('/', asked('x'), { signal: gone.signal });
   const third = pool.ask('/', asked('y'));
   gone.abort(new Error('left'));
   await expect(first).rejects.toThrow('left');
   await expect(second).rejects.toThrow('left');
-  await expect(pool.ask('/', asked('x'), gone.signal)).rejects.toThrow('left');
+  await expect(pool.ask('/', asked('x'), { signal: gone.signal })).rejects.toThrow('left');
   fs.writeFileSync(release[0] as string, '');
   expect(await third).toBe('y');
   pool.close();
@@ -210,6 +211,29 @@ describe.skipIf(!real)('real mounts', () => {
     daemon.kill('SIGCONT');
     await expect.poll(() => open.abandoned(), { timeout: 10_000 }).toBe(0);
     expect(Buffer.from((await read('fuse/f')).bytes).toString()).toBe('data/f');
+  });
+
+  test('a search that meets a stopped mount loses a thread once, and nothing but that mount; a list does not touch it', async () => {
+    const what = { glob: 'p*' };
+    const bounds = { depth: 9, limit: 9, maxEntries: 999, maxBytes: 1e6, maxMs: 9_000 };
+    const search = () => open.find(join(folder, 'r'), what, bounds);
+    expect((await search()).hits).toBe(1);
+    daemon.kill('SIGSTOP');
+    // What the kernel remembers of it lasts a second: until then it may still be searched.
+    let said = '';
+    await vi.waitFor(async () => {
+      said = await search().then(() => '', String);
+      expect(said).not.toBe('');
+    }, 5_000);
+    expect(said).toContain(`${join(folder, 'r/fuse')} does not answer`);
+    expect(open.abandoned()).toBe(1);
+    const again = await search();
+    expect([again.hits, again.passedOver.unreadable, open.abandoned()]).toEqual([1, 1, 1]);
+    const { entries } = await open.reader.list(join(folder, 'r'), { limit: 9, stat: true });
+    expect(entries?.find((e) => e.name === 'fuse')).toMatchObject({ kind: 'directory', stat: null });
+    expect(Buffer.from((await read('plain')).bytes).toString()).toBe('r/plain');
+    daemon.kill('SIGCONT');
+    await expect.poll(() => open.abandoned(), { timeout: 10_000 }).toBe(0);
   });
 
   test('a process with a thread in such a mount still ends, with its code', () => {

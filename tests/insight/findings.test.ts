@@ -3,6 +3,7 @@ import type { ContainerSummary } from '../../src/core/docker.ts';
 import type { Facts } from '../../src/insight/facts.ts';
 import { SEVERITIES } from '../../src/insight/facts.ts';
 import { findingsDoc, findingsOf, RULES } from '../../src/insight/findings.ts';
+import { NET_RULES } from '../../src/insight/rules_net.ts';
 import { catalog } from '../../src/tools/index.ts';
 import { fakeContainer } from '../fakes/docker_parts.ts';
 import { crowd, GiB, healthy, MiB, silent, with_ } from './facts.ts';
@@ -422,7 +423,7 @@ describe('the table of findings', () => {
   it('is the source of docs/findings.md: one row each, all thresholds in words', () => {
     const doc = findingsDoc();
     for (const r of RULES) expect(doc).toContain(`| \`${r.id}\` | ${r.severity} |`);
-    expect(doc.split('\n').filter((l) => l.startsWith('| `'))).toHaveLength(RULES.length);
+    expect(doc.split('\n').filter((l) => l.startsWith('| `'))).toHaveLength(RULES.length + NET_RULES.length);
     expect(doc).toContain('95 % or more used and less than 10 GiB free');
     expect(doc).not.toMatch(/undefined|NaN/);
   });

@@ -13,12 +13,16 @@ const entry = (text: string, over: Partial<Entry> = {}): Entry => ({
   atMs: 0,
   nanos: 0,
   text,
+  by: null,
   stamp: stampLength(text),
   level: null,
   lines: 1,
   cut: false,
   repeats: 1,
   lastMs: over.atMs ?? 0,
+  lastAtMs: over.atMs ?? 0,
+  firstN: 1,
+  lastN: 1,
   ...over,
 });
 

@@ -6,7 +6,8 @@ import { openDb } from '../../src/store/db.ts';
 import { openReceipts } from '../../src/store/receipts.ts';
 import { openState } from '../../src/store/state.ts';
 import { quiet } from '../fakes/policy.ts';
-import { argsOf, CALL, type Kind, NEW, openAt } from './place.ts';
+import { inline } from './files_inline.ts';
+import { argsOf, CALL, type Kind, NEW, ofFiles, openAt, toolOf } from './place.ts';
 
 const [kind, dir] = process.argv.slice(2) as [Kind | 'naive', string];
 /** Seen in the trace, and nothing else. */
@@ -14,12 +15,13 @@ const mark = (name: string) => statSync(join(dir, `mark-${name}`), { throwIfNoEn
 
 if (kind === 'naive') naive();
 else {
+  if (ofFiles(kind)) inline();
   const app = await openAt(dir, 'ask');
   mark('begin');
   const out = await app.door.run({
     id: CALL,
     face: 'mcp-stdio',
-    tool: kind === 'undo' ? 'undo' : 'fixture_file',
+    tool: toolOf(kind),
     args: argsOf(kind, dir),
     principal: app.principals.stdio(),
     signal: new AbortController().signal,

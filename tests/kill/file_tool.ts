@@ -38,7 +38,7 @@ export const fileTool = (folder: string): Tool =>
     toolset: 'system',
     core: true,
     annotations: { idempotent: true, openWorld: false },
-    input: z.strictObject({ name: z.string().regex(/^[a-z]{1,20}$/), text: z.string().max(1_000_000) }),
+    input: () => z.strictObject({ name: z.string().regex(/^[a-z]{1,20}$/), text: z.string().max(1_000_000) }),
     risk: 'change',
     scopes: { least: 'system:write' },
     targets: ({ name }) => [{ kind: 'path', name: `/folder/${name}` }],

@@ -28,6 +28,16 @@ describe.skipIf(!real || !strace)('SIGKILL at a spread of the calls by which it 
     for (const file of ['old', 'new']) expect(rows.map((r) => r.file)).toContain(file);
   }, 240_000);
 
+  test.each(['edit', 'create', 'upload', 'unedit', 'uncreate'] as const)(
+    'of a real file: %s',
+    { timeout: 240_000 },
+    async (scene) => {
+      const { rows } = await sweep(scene, 5, 12);
+      expect(rows.filter((r) => r.wrong.length > 0)).toEqual([]);
+      for (const file of ['old', 'new']) expect(rows.map((r) => r.file)).toContain(file);
+    },
+  );
+
   test('of a naive change leaves it torn, and new without a word and without a way back (control)', async () => {
     const { rows } = await sweep('naive', 6);
     const wrong = rows.flatMap((r) => r.wrong).join('\n');

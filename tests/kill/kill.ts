@@ -4,7 +4,7 @@
  * for a naive change.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +17,7 @@ import { openDb } from '../../src/store/db.ts';
 import { openReceipts, type Receipt } from '../../src/store/receipts.ts';
 import { openState } from '../../src/store/state.ts';
 import { quiet } from '../fakes/policy.ts';
-import { argsOf, CALL, type Kind, NEW, OLD, openAt } from './place.ts';
+import { argsOf, CALL, type Kind, NEW, OLD, oldOf, openAt, sourceIn, targetOf, toolOf, undoes } from './place.ts';
 
 export type Scene = Kind | 'naive';
 
@@ -42,40 +42,50 @@ export interface Row extends Point {
 }
 
 const CALLS =
-  'write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,ftruncate,truncate,fallocate';
+  'write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,ftruncate,truncate,fallocate';
 const child = fileURLToPath(new URL('child.ts', import.meta.url));
 /** Approvals last ten minutes. */
 const FRESH_MS = 5 * 60_000;
 
-export async function sweep(scene: Scene, most = Number.POSITIVE_INFINITY): Promise<{ points: number; rows: Row[] }> {
-  const top = mkdtempSync(join(tmpdir(), 'deckhand-kill-'));
+/** `most`: spread over all of them. `databaseEvery`: all that are not on the database, and every so many of those that are. */
+export async function sweep(
+  scene: Scene,
+  most = Number.POSITIVE_INFINITY,
+  databaseEvery = 1,
+): Promise<{ points: number; rows: Row[] }> {
+  const top = realpathSync(mkdtempSync(join(tmpdir(), 'deckhand-kill-')));
   try {
-    let base = await prepared(scene, join(top, 'base-0'));
-    let madeMs = performance.now();
-    const copy = async (name: string) => {
+    const base = join(top, 'base');
+    // Always the same path: it is an argument, and an approval binds those.
+    const dir = join(top, 'place');
+    let madeMs = Number.NEGATIVE_INFINITY;
+    const anew = async () => {
       if (performance.now() - madeMs > FRESH_MS) {
-        base = await prepared(scene, `${base}x`);
+        for (const old of [base, dir]) rmSync(old, { recursive: true, force: true });
+        await prepared(scene, dir);
+        renameSync(dir, base);
         madeMs = performance.now();
       }
-      const dir = join(top, name);
+      rmSync(dir, { recursive: true, force: true });
       must('cp', ['-a', base, dir]);
-      return dir;
     };
-    const counted = await copy('counted');
-    const clean = traced(scene, counted, []);
+    await anew();
+    const clean = traced(scene, dir, []);
     if (clean.status !== 0) throw new Error(`the traced run without a kill failed: ${clean.stderr}`);
-    const points = pointsOf(clean.lines);
+    let onDatabase = 0;
+    const points = pointsOf(clean.lines).filter(
+      (p) => !p.on.startsWith('deckhand.db') || onDatabase++ % databaseEvery === 0,
+    );
     const rows: Row[] = [];
     for (const n of chosen(points.length, most)) {
       const point = points[n] as Point;
-      const dir = await copy(`at-${n}`);
+      await anew();
       const run = traced(scene, dir, ['-e', `inject=${point.call}:signal=SIGKILL:when=${point.nth}`]);
       const killed = run.signal === 'SIGKILL' || run.status === 137;
       // As it was this time: another run may write a page more or less.
       const on = pointsOf(run.lines).at(-1)?.on ?? '';
       const judged = scene === 'naive' ? judgeNaive(dir) : await judge(scene, dir);
       rows.push({ ...point, n: n + 1, on, ...judged, killed });
-      rmSync(dir, { recursive: true, force: true });
     }
     return { points: points.length, rows };
   } finally {
@@ -128,13 +138,17 @@ export function pointsOf(lines: readonly string[]): Point[] {
   return points;
 }
 
-async function prepared(scene: Scene, dir: string): Promise<string> {
-  must('mkdir', ['-p', dir]);
-  writeFileSync(join(dir, 'target'), OLD);
-  if (scene === 'undo') {
+async function prepared(scene: Scene, dir: string): Promise<void> {
+  must('mkdir', ['-p', join(dir, 'root')]);
+  const before = scene === 'naive' ? OLD : oldOf(scene);
+  if (before) writeFileSync(targetOf(scene, dir), before);
+  writeFileSync(sourceIn(dir), NEW);
+  const back = scene === 'naive' ? undefined : undoes(scene);
+  if (back) {
     const full = await openAt(dir, 'full');
-    const out = await run(full, 'fixture_file', argsOf('change', dir));
-    writeFileSync(join(dir, 'receipt'), String(out.status === 'done' && out.data.receipt));
+    const out = await run(full, toolOf(back), argsOf(back, dir));
+    if (out.status !== 'done') throw new Error(`not done: ${JSON.stringify(out)}`);
+    writeFileSync(join(dir, 'receipt'), String(out.data.receipt));
     await full.close();
   }
   const app = await openAt(dir, 'ask');
@@ -144,21 +158,23 @@ async function prepared(scene: Scene, dir: string): Promise<string> {
     app.deciding.decide(String(asked.data.handle), { approver: 'cli:0', granted: true });
   }
   await app.close();
-  return dir;
 }
-
-const toolOf = (kind: Kind) => (kind === 'change' ? 'fixture_file' : 'undo');
 
 function run(app: App, tool: string, args: object): Promise<Outcome> {
   const principal = app.principals.stdio();
   const signal = new AbortController().signal;
   return app.door.run({ id: crypto.randomUUID(), face: 'mcp-stdio', tool, args, principal, signal });
 }
+/** An undo that died behind its effect finds nothing left to do. */
+const idle = (out: Outcome) => out.status === 'done' && /nothing was changed/.test(String(out.data.summary));
 const said = (out: Outcome) => (out.status === 'failed' ? out.error.code : out.status);
 
-function fileIn(dir: string): Row['file'] {
-  const is = existsSync(join(dir, 'target')) ? readFileSync(join(dir, 'target')) : null;
-  return is?.equals(OLD) ? 'old' : is?.equals(NEW) ? 'new' : 'torn';
+function fileIn(scene: Scene, dir: string): Row['file'] {
+  const path = targetOf(scene, dir);
+  const is = existsSync(path) ? readFileSync(path) : null;
+  const old = scene === 'naive' ? OLD : oldOf(scene);
+  if (is === null) return old === null ? 'old' : 'torn';
+  return old !== null && is.equals(old) ? 'old' : is.equals(NEW) ? 'new' : 'torn';
 }
 
 interface Found {
@@ -188,11 +204,12 @@ function look(dir: string, id: string | null): Found {
 async function judge(kind: Kind, dir: string): Promise<Omit<Row, keyof Point | 'n' | 'killed'>> {
   const wrong: string[] = [];
   const want = (ok: boolean, what: string) => ok || wrong.push(what);
-  const file = fileIn(dir);
-  const before = kind === 'change' ? 'old' : 'new';
+  const file = fileIn(kind, dir);
+  const changes = undoes(kind) === undefined;
+  const before = changes ? 'old' : 'new';
   want(file !== 'torn', 'the file is torn');
   const happened = file !== before;
-  const atOnce = look(dir, kind === 'undo' ? readFileSync(join(dir, 'receipt'), 'utf8') : null);
+  const atOnce = look(dir, !changes ? readFileSync(join(dir, 'receipt'), 'utf8') : null);
   want(atOnce.problems.length === 0, `audit at once: ${JSON.stringify(atOnce.problems[0])}`);
 
   // The next start, by a client.
@@ -214,7 +231,7 @@ async function judge(kind: Kind, dir: string): Promise<Omit<Row, keyof Point | '
   const row = { file, record: [...intent, ...outcome, ...unfinished].map((r) => r.event).join(' ') || 'none' };
   const receiptWas = receipt ? `${receipt.state}${receipt.undone ? `, undo ${receipt.undone.state}` : ''}` : 'none';
   let after = '';
-  if (kind === 'change') {
+  if (changes) {
     want(!happened || receipt !== null, 'the file is new, and there is no receipt');
     want(outcome.length === 0 || receipt?.state === 'done', 'it ended, and its receipt does not know');
   } else {
@@ -227,35 +244,35 @@ async function judge(kind: Kind, dir: string): Promise<Omit<Row, keyof Point | '
     const undone = await run(next, 'undo', { receipt: receipt.id });
     after = `undo: ${said(undone)}`;
     const [ok, why] =
-      kind === 'change' || !happened
+      changes || !happened
         ? [undone.status === 'done', 'could not be undone']
-        : [undone.status === 'failed' && undone.error.code === 'conflict', 'was undone twice'];
+        : [said(undone) === 'conflict' || idle(undone), 'was undone twice'];
     want(ok, `${why}: ${undone.status === 'failed' ? undone.error.message : undone.status}`);
-    want(fileIn(dir) === 'old', 'after the undo the file is not as it was');
+    want(fileIn(kind, dir) === 'old', 'after the undo the file is not as it was');
     want(said(await run(next, 'undo', { receipt: receipt.id })) === 'conflict', 'could be undone twice');
   }
   await next.close();
 
   // One yes is one change: whoever was killed after using it does not get it again.
   const asking = await openAt(dir, 'ask');
-  if (kind === 'change') {
-    const again = await run(asking, 'fixture_file', argsOf('change', dir));
+  if (changes) {
+    const again = await run(asking, toolOf(kind), argsOf(kind, dir));
     after = `${after ? `${after}; ` : ''}again: ${said(again)}`;
     want(again.status === (used ? 'pending' : 'done'), `the same call again: ${said(again)}`);
-    const third = await run(asking, 'fixture_file', argsOf('change', dir));
-    want(third.status === 'pending', 'the approval served twice');
+    const third = await run(asking, toolOf(kind), argsOf(kind, dir));
+    want(third.status !== 'done', 'the approval served twice');
   }
   await asking.close();
   const end = look(dir, null);
   want(end.problems.length === 0, `audit at the end: ${JSON.stringify(end.problems[0])}`);
-  const changes = end.records.filter((r) => r.event === 'intent' && r.approval?.includes(String(end.approval?.id)));
-  want(changes.length <= 1, 'one approval, two changes');
+  const made = end.records.filter((r) => r.event === 'intent' && r.approval?.includes(String(end.approval?.id)));
+  want(made.length <= 1, 'one approval, two changes');
   return { ...row, receipt: receiptWas, approval: found.approval?.state ?? 'lost', after, wrong };
 }
 
 /** The same questions to the naive change; what it answers wrong is what the others must not. */
 function judgeNaive(dir: string): Omit<Row, keyof Point | 'n' | 'killed'> {
-  const file = fileIn(dir);
+  const file = fileIn('naive', dir);
   const found = look(dir, null);
   const outcome = found.records.some((r) => r.event === 'call' && r.call === CALL);
   const wrong = [

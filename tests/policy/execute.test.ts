@@ -20,7 +20,7 @@ const slowTool = defineChange({
   toolset: 'system',
   core: true,
   annotations: { idempotent: true, openWorld: false },
-  input: z.strictObject({ to: z.string() }),
+  input: () => z.strictObject({ to: z.string() }),
   risk: 'change',
   scopes: { least: 'system:write' },
   targets: () => [{ kind: 'path', name: '/word' }],

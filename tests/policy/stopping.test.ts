@@ -17,7 +17,7 @@ const longRename = defineChange({
   toolset: 'system',
   core: true,
   annotations: { idempotent: true, openWorld: false },
-  input: z.strictObject({ wait_s: WaitS }),
+  input: () => z.strictObject({ wait_s: WaitS() }),
   risk: 'change',
   scopes: { least: 'system:write' },
   targets: () => [{ kind: 'path', name: '/word' }],

@@ -27,7 +27,7 @@ const earlyTool = defineChange({
   toolset: 'system',
   core: true,
   annotations: { idempotent: true, openWorld: false },
-  input: z.strictObject({ to: z.string(), wait_s: z.number().optional() }),
+  input: () => z.strictObject({ to: z.string(), wait_s: z.number().optional() }),
   risk: 'change',
   scopes: { least: 'system:write' },
   targets: () => [{ kind: 'path', name: '/word' }],

@@ -169,8 +169,10 @@ describe('the adapter', () => {
     const folder = mkdtempSync(join(tmpdir(), 'deckhand-services-'));
     folders.push(folder);
     for (const file of files) {
-      mkdirSync(dirname(join(folder, file)), { recursive: true });
-      writeFileSync(join(folder, file), '');
+      mkdirSync(dirname(join(folder, file.split('=')[0] ?? '')), { recursive: true });
+      // `path=text`.
+      const [path = '', text = ''] = file.split('=');
+      writeFileSync(join(folder, path), text);
     }
     const asked: string[][] = [];
     const host = serviceHost(
@@ -195,7 +197,10 @@ describe('the adapter', () => {
 
   test.each([
     [['/run/openrc/softlevel'], /OpenRC.*rc-status/],
-    [['/run/runit/x'], /runit/],
+    [['/proc/1/comm=runit\n'], /runit/],
+    [['/proc/1/comm=s6-svscan\n'], /s6/],
+    // A package left its folder: it does not run.
+    [['/run/runit/x', '/proc/1/comm=init\n'], /^systemd does not run here\. process_list/],
     [['/.dockerenv'], /this container/],
     [[], /^systemd does not run here\. process_list/],
   ])('without systemd (%j) it says what works', async (files, why) => {

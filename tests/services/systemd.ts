@@ -18,7 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
-import { type Exec, execPath } from '../../src/host/exec.ts';
+import { type Exec, type ExecStream, execPath, execPathStream } from '../../src/host/exec.ts';
 import type { Root } from '../../src/host/system/files.ts';
 import { kept, lacking as lackingForRootfs, rootfs } from '../docker/engine.ts';
 import { cgroups, command, processesOf, type Ran, removeGroup } from '../image/engine.ts';
@@ -43,6 +43,7 @@ export interface Systemd {
   root: Root;
   /** As the product's, with each program run inside. */
   exec: Exec;
+  stream: ExecStream;
   /** Throws when the command fails, unless `mayFail`. */
   run(args: string[], o?: { mayFail?: boolean; ms?: number }): Promise<Ran>;
   /** Lines of bash, inside. */
@@ -125,6 +126,7 @@ export async function bootSystemd(): Promise<Systemd> {
   const lab: Systemd = {
     share,
     root: { of: (path) => `/proc/${first()}/root${path}`, foreign: false },
+    stream: (o) => execPathStream('/usr/bin/nsenter', { ...o, args: [...enter(), o.binary, ...o.args] }),
     exec: (o) => execPath('/usr/bin/nsenter', { ...o, args: [...enter(), o.binary, ...o.args] }),
     async run(args, { mayFail = false, ms = 30_000 } = {}) {
       const ran = await command('nsenter', [...enter(), ...args], {}, ms);
@@ -174,4 +176,13 @@ export async function bootSystemd(): Promise<Systemd> {
     await lab.close();
     throw thrown;
   }
+}
+
+/** Writes these below /etc/systemd/system, tells systemd, and runs what is to follow. */
+export async function withUnits(lab: Systemd, files: Readonly<Record<string, string>>, then = ''): Promise<void> {
+  const writes = Object.entries(files).map(
+    ([name, text]) =>
+      `mkdir -p "$(dirname '/etc/systemd/system/${name}')"\ncat >'/etc/systemd/system/${name}' <<'END'\n${text}END\n`,
+  );
+  await lab.script(`set -e\n${writes.join('')}systemctl daemon-reload\n${then}\n`);
 }

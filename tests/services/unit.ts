@@ -31,6 +31,7 @@ export const unit = (part: Partial<Unit> = {}): Unit => ({
     cgroup: null,
   },
   ...{ program: '/usr/sbin/web', fragmentPath: '/etc/systemd/system/web.service', dropIns: [], needsReload: false },
-  ...{ triggers: [], triggeredBy: [], skipped: null, failedDependencies: [] },
+  ...{ triggers: [], triggeredBy: [], skipped: null, failedDependencies: [], pulls: [], stopsToo: [], conflicts: [] },
+  ...{ can: { start: true, stop: true, reload: false }, invocation: null },
   ...part,
 });

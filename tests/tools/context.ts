@@ -24,6 +24,7 @@ export function context(over: Partial<SystemHost> = {}, also: Partial<ToolContex
     results: resultsOf({}),
     audit: { search: async () => NOTHING },
     receipts: {} as Receipts,
+    probing: { spend() {} },
     ...also,
   };
 }

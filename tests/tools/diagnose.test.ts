@@ -5,7 +5,8 @@ import type { LogLine } from '../../src/core/docker.ts';
 import type { Knock } from '../../src/core/docker_control.ts';
 import { OpsError } from '../../src/core/errors.ts';
 import type { Scope } from '../../src/core/scopes.ts';
-import { type DiagnoseAnswer, diagnose } from '../../src/tools/diagnose.ts';
+import { diagnose } from '../../src/tools/diagnose.ts';
+import type { DiagnoseAnswer } from '../../src/tools/diagnose_parts.ts';
 import { type FakeDocker, fakeDocker } from '../fakes/docker.ts';
 import { everyState, FAKE_NOW_MS, fakeContainer, fakeImage, fakeStatus } from '../fakes/docker_parts.ts';
 import { fakeHost } from '../fakes/host.ts';
@@ -135,7 +136,7 @@ describe('diagnose on the fake engine', () => {
       code: 'not_found',
       details: { candidates: expect.arrayContaining(['container:shop-app-1']) },
     });
-    for (const target of ['unit:nginx.service', 'web', 'https://example.org/', 'container:../x'])
+    for (const target of ['journal:', 'web', 'https://example.org/', 'container:../x'])
       await expect(asked(engineOf(), { target })).rejects.toMatchObject({ code: 'validation' });
   });
 
@@ -223,5 +224,30 @@ describe('diagnose on the fake engine', () => {
     for (const c of data.causes) expect(c.sentence + c.next).not.toMatch(/ignore all|container_remove/);
     expect(JSON.stringify(data)).not.toMatch(/⟦redacted:env⟧|\u202e/);
     expect(encode(text).length).toBeLessThanOrEqual(600);
+  });
+});
+
+describe('who may ask', () => {
+  const door = () => rig({ catalog: { tools: [diagnose], resources: [], prompts: [] } }).door;
+  const names = (scopes: Scope[]) =>
+    door()
+      .visible(who('token:x', scopes), undefined)
+      .map((t) => t.name);
+
+  it('whoever holds the scope of one problem sees it; nobody else does, and is told of one', async () => {
+    expect(names(['docker:read'])).toEqual(['diagnose']);
+    expect(names(['tailnet:read', 'logs:read'])).toEqual([]);
+    const call = callOf('diagnose', { problem: 'down', target: 'container:web' }, { principal: who('token:x', []) });
+    expect(await door().run(call)).toMatchObject({
+      status: 'failed',
+      error: { code: 'permission', message: expect.stringMatching(/needs the scope \w+:read/) },
+    });
+  });
+
+  it('down needs a target', async () => {
+    await expect(asked(engineOf(), {})).rejects.toMatchObject({
+      code: 'validation',
+      details: { hint: expect.stringContaining('container:NAME') },
+    });
   });
 });

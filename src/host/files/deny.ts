@@ -1,12 +1,15 @@
 /**
  * What is never opened, whatever the roots say: by name (resolved components, so that no link hides one) and by content.
- * Pure. Decides nothing about roots. A name is matched without regard to case, as some file systems do.
+ * Decides nothing about roots. A name is matched without regard to case, as some file systems do.
  *
  * Weak by nature: a secret under an ordinary name in an ordinary format is caught by neither. Redaction comes after.
  */
+import fs from 'node:fs';
 
 /** Anywhere: one component, or several that follow one another. `*` stands for any characters within a component. */
 const ANYWHERE = [
+  // Ours: temporary files and the trash.
+  '.deckhand-*',
   '.env*',
   '*.pem',
   '*.key',
@@ -82,63 +85,99 @@ const ABSOLUTE = [
 ];
 
 interface Rule {
-  parts: ((name: string) => boolean)[];
+  /** The last of its components, as written; the others lead to it. */
+  last: Glob;
+  before: Glob[];
   anchored: boolean;
 }
+interface Glob {
+  pattern: string;
+  fits(name: string): boolean;
+}
+
+/** One character for each byte: the case of ASCII letters is all that is let go, and nothing else is lost. */
+const lower = (latin: string) =>
+  /[A-Z]/.test(latin) ? latin.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : latin;
+const latinOf = (name: Uint8Array) => Buffer.from(name.buffer, name.byteOffset, name.length).toString('latin1');
 
 /** One `*` never meets another in a run, and matching goes left to right: linear, whatever the name. */
-function glob(pattern: string): (name: string) => boolean {
-  const [first = '', ...rest] = pattern.toLowerCase().split('*');
-  if (rest.length === 0) return (name) => name === first;
+function glob(written: string): Glob {
+  const pattern = lower(latinOf(Buffer.from(written)));
+  const [first = '', ...rest] = pattern.split(/\*+/);
+  if (rest.length === 0) return exact(pattern);
   const last = rest.pop() as string;
-  return (name) => {
-    if (name.length < first.length + last.length || !name.startsWith(first) || !name.endsWith(last)) return false;
-    let at = first.length;
-    for (const piece of rest) {
-      const found = name.indexOf(piece, at);
-      if (found < 0 || found + piece.length > name.length - last.length) return false;
-      at = found + piece.length;
-    }
-    return true;
+  return {
+    pattern,
+    fits(name) {
+      if (name.length < first.length + last.length || !name.startsWith(first) || !name.endsWith(last)) return false;
+      let at = first.length;
+      for (const piece of rest) {
+        const found = name.indexOf(piece, at);
+        if (found < 0 || found + piece.length > name.length - last.length) return false;
+        at = found + piece.length;
+      }
+      return true;
+    },
   };
 }
+const exact = (pattern: string): Glob => ({ pattern, fits: (name) => name === pattern });
 
-const rule = (path: string): Rule => ({
-  parts: path.split('/').filter(Boolean).map(glob),
-  anchored: path.startsWith('/'),
-});
-
-const BUILT_IN: readonly Rule[] = [...ANYWHERE, ...ABSOLUTE].map(rule);
-
-/** One character for each byte: enough to compare with patterns of ASCII, and nothing is lost. */
-const lower = (name: Uint8Array) =>
-  Buffer.from(name.buffer, name.byteOffset, name.length).toString('latin1').toLowerCase();
+function rule(path: string, part: (written: string) => Glob = glob): Rule {
+  const parts = path.split('/').filter(Boolean).map(part);
+  return { last: parts.pop() as Glob, before: parts, anchored: path.startsWith('/') };
+}
 
 /** Says whether what these components lead to, or a folder on the way to it, is denied. */
-export type DeniedName = (components: readonly Uint8Array[]) => boolean;
-
-/**
- * `ours`: absolute paths of our own state, settings and keys, and what the owner adds. The walk also knows them by device and inode:
- * a bind mount gives them another name.
- */
-export function denyNames(ours: readonly string[] = []): DeniedName {
-  const rules = [...BUILT_IN, ...ours.map(exactly)];
-  return (components) => {
-    const names = components.map(lower);
-    return rules.some(({ parts, anchored }) => {
-      for (let at = 0; at + parts.length <= names.length; at++) {
-        if (parts.every((matches, i) => matches(names[at + i] as string))) return true;
-        if (anchored) return false;
-      }
-      return false;
-    });
-  };
+export interface DeniedName {
+  (components: readonly Uint8Array[]): boolean;
+  /** The same of one more name below components that are not, both with one character for each byte: quick, for whole trees. */
+  entry(above: readonly string[], name: string): boolean;
 }
 
-/** A path of our own is no pattern: a `*` in it is a star. */
-function exactly(path: string): Rule {
-  const parts = path.split('/').filter(Boolean);
-  return { anchored: true, parts: parts.map((part) => (name: string) => name === lower(Buffer.from(part))) };
+const BUILT_IN: readonly Rule[] = [...ANYWHERE, ...ABSOLUTE].map((path) => rule(path));
+
+/**
+ * `ours`: absolute paths of our own state, settings and keys. The walk also knows them by device and inode: a bind mount gives them
+ * another name. `more`: what the owner adds, written like the lists above.
+ */
+export function denyNames(ours: readonly string[] = [], more: readonly string[] = []): DeniedName {
+  // A path of our own is no pattern: a `*` in it is a star.
+  const own = ours
+    .filter((path) => /[^/]/.test(path))
+    .map((path) => rule(path, (p) => exact(lower(latinOf(Buffer.from(p))))));
+  const byName = new Map<string, Rule[]>();
+  const byFirst = new Map<string, Rule[]>();
+  const byLast = new Map<string, Rule[]>();
+  const others: Rule[] = [];
+  const add = (map: Map<string, Rule[]>, key: string, r: Rule) => map.set(key, [...(map.get(key) ?? []), r]);
+  for (const r of [...BUILT_IN, ...more.map((path) => rule(path)), ...own]) {
+    const { pattern } = r.last;
+    if (own.includes(r) || !pattern.includes('*')) add(byName, pattern, r);
+    else if (!pattern.startsWith('*')) add(byFirst, pattern.charAt(0), r);
+    else if (!pattern.endsWith('*')) add(byLast, pattern.charAt(pattern.length - 1), r);
+    else others.push(r);
+  }
+  const leads = ({ before, anchored }: Rule, above: readonly string[]) => {
+    const from = above.length - before.length;
+    if (from < 0 || (anchored && from > 0)) return false;
+    return before.every((part, i) => part.fits(lower(above[from + i] as string)));
+  };
+  const some = (rules: Rule[] | undefined, above: readonly string[], name: string) =>
+    rules?.some((r) => r.last.fits(name) && leads(r, above)) === true;
+  const entry = (above: readonly string[], written: string) => {
+    const name = lower(written);
+    return (
+      some(byName.get(name), above, name) ||
+      some(byFirst.get(name.charAt(0)), above, name) ||
+      some(byLast.get(name.charAt(name.length - 1)), above, name) ||
+      some(others, above, name)
+    );
+  };
+  const all = (components: readonly Uint8Array[]) => {
+    const names = components.map(latinOf);
+    return names.some((name, i) => entry(names.slice(0, i), name));
+  };
+  return Object.assign(all, { entry });
 }
 
 const MARKS = [
@@ -151,11 +190,41 @@ const MARKS = [
 /** How far before a range its key's header can stand: an RSA key of 16,384 bits is some 13 KB in PEM. */
 export const KEY_REACH = 64 * 1024;
 
+/** A word of each mark, in one byte to the character and in two of either order: nearly all bytes hold none, and are not read as text. */
+const WORDS = ['PRIVATE KEY', 'PuTTY-User-Key-File', 'AGE-SECRET-KEY-1'].flatMap((word) => [
+  Buffer.from(word),
+  Buffer.from(word, 'utf16le').subarray(0, -1),
+]);
+
 /** A private key's header among these bytes, in an encoding of one or two bytes to the character. */
 export function secretContent(bytes: Uint8Array): boolean {
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (!WORDS.some((word) => all.includes(word))) return false;
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
   if (MARKS.some((mark) => mark.test(text))) return true;
   if (!text.includes('\0')) return false;
   const narrow = text.replaceAll('\0', '');
   return MARKS.some((mark) => mark.test(narrow));
+}
+
+/** Longer than any mark, in two bytes to the character: what is carried from one piece to the next. */
+export const MARK_BYTES = 256;
+/** So much of a file is looked through when lines of it are to be shown. */
+export const MOST_LOOKED = 64 * 1024 * 1024;
+
+/** The same of a file that is open for reading. */
+export function holdsKey(fd: number, tick: () => void): boolean {
+  const buffer = Buffer.allocUnsafe(MARK_BYTES + 1024 * 1024);
+  let carried = 0;
+  for (let at = 0; at < MOST_LOOKED; ) {
+    tick();
+    const n = fs.readSync(fd, buffer, carried, buffer.length - carried, at);
+    if (n === 0) return false;
+    at += n;
+    const all = buffer.subarray(0, carried + n);
+    if (secretContent(all)) return true;
+    carried = Math.min(MARK_BYTES, all.length);
+    all.copy(buffer, 0, all.length - carried);
+  }
+  return false;
 }

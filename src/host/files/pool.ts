@@ -9,11 +9,15 @@ import type { Request } from './thread.ts';
 /** Beside us in the sources and in the bundle, under another name. */
 const PROGRAM = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './files.mjs', import.meta.url);
 
-export type Asked = Omit<Request, 'id'>;
+/** Of a union each, so that what belongs to one kind of work stays with it. */
+type Without<T, K extends string> = T extends unknown ? Omit<T, K> : never;
+export type Asked = Without<Request, 'id' | 'stop' | 'nowMs' | 'hung'>;
 
 interface Reply {
   id: number;
   started?: true;
+  /** Where it is now, when that is not the mount that it was sent to. */
+  mount?: string | null;
   value?: unknown;
   error?: { code: Code; message: string; details: ErrorDetails };
 }
@@ -22,7 +26,12 @@ interface Job {
   id: number;
   /** The mount that the path lies on: while a thread hangs in it, nobody else is sent there. */
   mount: string;
+  /** Into which of the mounts in it the work has come by now. */
+  on: string;
   request: Asked;
+  /** Set when nobody wants it any more: work that looks at it ends. */
+  stop: Int32Array;
+  change: boolean;
   resolve: (value: unknown) => void;
   reject: (error: unknown) => void;
   timer?: NodeJS.Timeout;
@@ -42,14 +51,33 @@ export interface FilePoolOptions {
   atOnce?: number;
   maxLost?: number;
   maxQueue?: number;
+  /** A thread at rest costs memory: it goes after this. */
+  idleMs?: number;
+  /** What a thread opens outlives it. */
+  sharesFds?: boolean;
   /** The threads' program: the tests bring one that hangs when told. */
   program?: URL;
+  now?: () => number;
+}
+
+export interface AskOptions {
+  signal?: AbortSignal | undefined;
+  /** A change: whoever leaves stops it if that is still possible, and is told how it ended. */
+  change?: boolean;
 }
 
 const hung = (mount: string) =>
   new OpsError('unavailable', `The file system at ${mount} does not answer.`, {
     hint: 'See system_overview for its mount; other file systems can be read meanwhile.',
   });
+const unsure = (mount: string) =>
+  new OpsError(
+    'unavailable',
+    `The file system at ${mount} does not answer: whether the change was made is not known.`,
+    {
+      hint: 'When it answers again, look at what is there before anything else is done.',
+    },
+  );
 const busy = () =>
   new OpsError('limit', 'Too many files are being read at this moment.', { hint: 'Try again.', retryAfterMs: 1_000 });
 
@@ -62,7 +90,17 @@ export class FilePool {
   #idle: NodeJS.Timeout | undefined;
 
   constructor(o: FilePoolOptions = {}) {
-    this.#o = { deadlineMs: 5_000, atOnce: 2, maxLost: 4, maxQueue: 64, program: PROGRAM, ...o };
+    this.#o = {
+      deadlineMs: 5_000,
+      atOnce: 2,
+      maxLost: 4,
+      maxQueue: 64,
+      program: PROGRAM,
+      now: Date.now,
+      idleMs: 60_000,
+      sharesFds: false,
+      ...o,
+    };
   }
 
   /** Threads that have not come back. */
@@ -70,15 +108,19 @@ export class FilePool {
     return [...this.#threads].filter((t) => t.lost).length;
   }
 
-  ask<T>(mount: string, request: Asked, signal?: AbortSignal): Promise<T> {
+  ask<T>(mount: string, request: Asked, { signal, change = false }: AskOptions = {}): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#hungAt(mount)) return Promise.reject(hung(mount));
     if (this.#closed || this.#queue.length >= this.#o.maxQueue) return Promise.reject(busy());
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const job: Job = { id: this.#nextId++, mount, request, resolve, reject, over: false };
+    const stop = new Int32Array(new SharedArrayBuffer(4));
+    const job: Job = { id: this.#nextId++, mount, on: mount, request, stop, change, resolve, reject, over: false };
     const leave = () => {
+      Atomics.store(stop, 0, 1);
+      const waits = this.#queue.includes(job);
       this.#queue.splice(0, this.#queue.length, ...this.#queue.filter((j) => j !== job));
-      this.#fail(job, signal?.reason);
+      // A change that has begun ends one way or the other, and which way is the answer.
+      if (waits || !change) this.#fail(job, signal?.reason);
     };
     signal?.addEventListener('abort', leave, { once: true });
     this.#queue.push(job);
@@ -100,7 +142,7 @@ export class FilePool {
   }
 
   #hungAt(mount: string): boolean {
-    return [...this.#threads].some((t) => t.lost && t.job?.mount === mount);
+    return [...this.#threads].some((t) => t.lost && t.job?.on === mount);
   }
 
   #fail(job: Job, error: unknown): void {
@@ -124,7 +166,7 @@ export class FilePool {
     // A thread at rest costs memory: it goes after a minute.
     this.#idle = setTimeout(() => {
       for (const t of this.#threads) if (!t.job) this.#end(t);
-    }, 60_000);
+    }, this.#o.idleMs);
     this.#idle.unref();
   }
 
@@ -136,6 +178,7 @@ export class FilePool {
         url: this.#o.program,
         name: 'deckhand-files',
         heapMb: 96,
+        sharesFds: this.#o.sharesFds,
         onMessage: (m) => this.#onMessage(thread, m as Reply),
         onGone: () => this.#drop(thread),
       }),
@@ -149,7 +192,8 @@ export class FilePool {
     thread.handle.calling(true);
     // Until the thread reports, it is being started: on a busy machine that takes longer than any healthy mount.
     this.#deadline(thread, job, this.#o.deadlineMs + 2_000);
-    thread.handle.post({ ...job.request, id: job.id });
+    const hung = [...this.#threads].flatMap((t) => (t.lost && t.job ? [t.job.on] : []));
+    thread.handle.post({ ...job.request, id: job.id, stop: job.stop, nowMs: this.#o.now(), hung });
   }
 
   #deadline(thread: Thread, job: Job, ms: number): void {
@@ -160,7 +204,9 @@ export class FilePool {
         setImmediate(() => {
           if (thread.job !== job || thread.lost || this.#closed) return;
           thread.lost = true;
-          this.#fail(job, hung(job.mount));
+          // Should it come back, it does not make a change that was given up.
+          Atomics.store(job.stop, 0, 1);
+          this.#fail(job, job.change ? unsure(job.on) : hung(job.on));
           this.#dispatch();
         }),
       );
@@ -171,6 +217,7 @@ export class FilePool {
     const job = thread.job;
     if (!job || m.id !== job.id) return;
     if (m.started) {
+      if (!thread.lost) job.on = m.mount ?? job.mount;
       if (!thread.lost) this.#deadline(thread, job, this.#o.deadlineMs);
       return;
     }
@@ -191,7 +238,8 @@ export class FilePool {
     const { job } = thread;
     if (job) {
       clearTimeout(job.timer);
-      this.#fail(job, new OpsError('unavailable', 'The reader of files failed.', { hint: 'Try again.' }));
+      const hint = job.change ? 'Whether the change was made is not known: look first.' : 'Try again.';
+      this.#fail(job, new OpsError('unavailable', 'The thread that works with files failed.', { hint }));
     }
     this.#dispatch();
   }

@@ -4,9 +4,24 @@
  */
 import fs from 'node:fs';
 import { OpsError } from '../../core/errors.ts';
-import type { FileBytes, FileEntry, FileKind, FileListing } from '../../core/files.ts';
+import type { FileBytes, FileEntry, FileKind, FileListing, FileStat } from '../../core/files.ts';
 import { KEY_REACH, secretContent } from './deny.ts';
-import { componentsOf, deniedError, failed, type Ground, kindOf, reopen, shown, statOf, walk } from './walk.ts';
+import { mountPoints } from './inside_mounts.ts';
+import { digest, isOurs } from './standing.ts';
+import type { Task } from './task.ts';
+import {
+  componentsOf,
+  deniedError,
+  failed,
+  type Ground,
+  kindOf,
+  linkOf,
+  type Place,
+  reopen,
+  shown,
+  statOf,
+  walk,
+} from './walk.ts';
 
 /** The most that one read or list holds in memory, whatever a caller asks for. */
 export const MAX_READ = 8 * 1024 * 1024;
@@ -41,6 +56,24 @@ export function readBytes(ground: Ground, path: Uint8Array, o: { offset?: number
   }
 }
 
+/** Of all of it; no more than `most`, and never of what may not be read. */
+export function hashBytes(
+  ground: Ground,
+  path: Uint8Array,
+  most: number,
+  task: Task,
+): { path: string; stat: FileStat; sha256: string } {
+  using place = walk(ground, componentsOf(path), { access: 'read' });
+  const name = shown(place.components);
+  if (!place.stat.isFile())
+    throw new OpsError('validation', `That is no file: ${name}.`, { hint: 'Only files have a hash.' });
+  try {
+    return { path: name, stat: statOf(place.stat), sha256: digest(place.fd, task, { most, path: name }) };
+  } catch (error) {
+    throw failed(error, name);
+  }
+}
+
 /** Up to `length` bytes from `from`: fewer only at the end of the file. */
 function take(fd: number, from: number, length: number): Buffer {
   const buffer = Buffer.alloc(length);
@@ -57,21 +90,29 @@ export function listEntries(ground: Ground, path: Uint8Array, o: { limit: number
   using place = walk(ground, componentsOf(path), { access: 'read', link: true });
   const name = shown(place.components);
   const stat = statOf(place.stat);
+  if (place.stat.isSymbolicLink())
+    return { path: name, stat, entries: null, truncated: false, target: linkText(place, name) };
   if (!place.stat.isDirectory()) return { path: name, stat, entries: null, truncated: false };
   const limit = bounded(o.limit, MAX_ENTRIES);
   try {
     const here = `/proc/self/fd/${place.fd}`;
     // The magic link leads to the directory we hold, whatever its name is now. Read in pieces: it may have millions of entries.
+    const mounted = mountPoints().get(Buffer.from(name).toString('latin1'));
     const dir = fs.opendirSync(here, { encoding: 'buffer' as BufferEncoding, bufferSize: 256 });
     const entries: FileEntry[] = [];
     let truncated = false;
     try {
       for (let e = dir.readSync(); e !== null; e = dir.readSync()) {
+        // Temporary files and the trash are our own business.
+        if (isOurs(e.name as unknown as Buffer)) continue;
         if (entries.length >= limit) {
           truncated = true;
           break;
         }
-        entries.push(entryOf(ground, place.components, here, e.name as unknown as Buffer, o.stat === true, dirKind(e)));
+        const bytes = e.name as unknown as Buffer;
+        // A mount in it may hang, and is named without being touched.
+        const look = o.stat === true && !mounted?.has(bytes.toString('latin1'));
+        entries.push(entryOf(ground, place.components, here, bytes, look, dirKind(e)));
       }
     } finally {
       dir.closeSync();
@@ -79,6 +120,14 @@ export function listEntries(ground: Ground, path: Uint8Array, o: { limit: number
     return { path: name, stat, entries, truncated };
   } catch (error) {
     throw failed(error, name);
+  }
+}
+
+function linkText(place: Place, path: string): Uint8Array {
+  try {
+    return place.parent === null ? new Uint8Array() : Uint8Array.from(linkOf(place.parent, place.name));
+  } catch (error) {
+    throw failed(error, path);
   }
 }
 

@@ -1,25 +1,31 @@
 /**
  * The program of a file thread: takes one request at a time, walks, reads, answers. Everything in it may hang with a mount, and so
- * it shares nothing with the process but messages. Decides nothing: rules come with the request, bounds are read.ts's.
+ * it shares nothing with the process but messages. Decides nothing: rules come with the request, what is done is work.ts's.
  */
 import fs from 'node:fs';
 import { toOpsError } from '../../core/errors.ts';
-import type { FileRoot } from '../../core/files.ts';
-import { denyNames } from './deny.ts';
-import { listEntries, readBytes } from './read.ts';
-import { idOf } from './walk.ts';
+import { type DeniedName, denyNames } from './deny.ts';
+import { type Step, take } from './stage.ts';
+import { taskOf } from './task.ts';
+import { type Ground, idOf } from './walk.ts';
+import { type Rules, type Work, work } from './work.ts';
 
-export interface Request {
+export type Request = {
   id: number;
-  op: 'read' | 'list';
-  root: FileRoot;
-  inner: readonly FileRoot[];
-  /** Absolute paths of our own state, settings and keys. */
-  ours: readonly string[];
-  path: Uint8Array;
-  offset?: number;
-  limit: number;
-  stat?: boolean;
+  /** Not 0 from the moment on when it is to stop. */
+  stop?: Int32Array;
+  /** Wall clock of the process. */
+  nowMs: number;
+  /** Mounts that hang now. */
+  hung?: readonly string[];
+} & Rules &
+  Work;
+
+/** A step of a transfer, which has a pool of its own (transfers.ts). */
+export interface TransferRequest {
+  id: number;
+  op: 'transfer';
+  step: Step;
 }
 
 /** A hard link gives these an innocent name, where the kernel lets users make one. */
@@ -35,13 +41,30 @@ function identities(paths: readonly string[]): Set<string> {
   return ids;
 }
 
-export function answer(q: Request): object {
+/** Made of many patterns, and the same from one request to the next. */
+let kept: { key: string; denied: DeniedName } | undefined;
+function deniedBy(ours: readonly string[], deny: readonly string[]): DeniedName {
+  const key = JSON.stringify([ours, deny]);
+  if (kept?.key !== key) kept = { key, denied: denyNames(ours, deny) };
+  return kept.denied;
+}
+
+/** The rules of one request, with the identities of this moment. */
+const groundOf = (q: Rules): Ground => ({
+  root: q.root,
+  inner: q.inner,
+  denied: deniedBy(q.ours, q.deny),
+  ours: identities([...PASSWORDS, ...q.ours]),
+});
+
+export async function answer(
+  q: Request | TransferRequest,
+  alive: (mount: string | null) => void = () => {},
+): Promise<object> {
   try {
-    const ours = identities([...PASSWORDS, ...q.ours]);
-    const ground = { root: q.root, inner: q.inner, denied: denyNames(q.ours), ours };
-    if (q.op === 'list')
-      return { id: q.id, value: listEntries(ground, q.path, { limit: q.limit, stat: q.stat === true }) };
-    return { id: q.id, value: readBytes(ground, q.path, { offset: q.offset ?? 0, length: q.limit }) };
+    if (q.op === 'transfer') return { id: q.id, value: take(q.step, groundOf, taskOf({ now: Date.now(), alive })) };
+    const task = taskOf({ stop: q.stop, now: q.nowMs, hung: q.hung ?? [], alive });
+    return { id: q.id, value: await work(q, groundOf(q), groundOf, task) };
   } catch (thrown) {
     const { code, message, details } = toOpsError(thrown);
     return { id: q.id, error: { code, message, details } };
@@ -50,13 +73,15 @@ export function answer(q: Request): object {
 
 /** Of the thread's port; node:worker_threads itself is ../worker.ts's alone. */
 interface Port {
-  on(event: 'message', listener: (q: Request) => void): unknown;
+  on(event: 'message', listener: (q: Request | TransferRequest) => void): unknown;
   postMessage(message: object): void;
 }
 
 export function serve(port: Port): void {
-  port.on('message', (q) => {
-    port.postMessage({ id: q.id, started: true });
-    port.postMessage(answer(q));
+  port.on('message', async (q) => {
+    // Said again while long work goes on: it is not a mount that hangs.
+    const alive = (mount: string | null) => port.postMessage({ id: q.id, started: true, mount });
+    alive(null);
+    port.postMessage(await answer(q, alive));
   });
 }

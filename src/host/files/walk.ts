@@ -29,6 +29,9 @@ const KERNEL = new Set([
   0x6165676c, 0xde5e81e4, 0x1cd1, 0x42494e4d, 0x65735543, 0x19800202, 0x6e736673, 0x50494446,
 ]);
 
+/** Of what a descriptor is on. */
+export const isKernel = (fd: number) => KERNEL.has(fs.statfsSync(`/proc/self/fd/${fd}`).type);
+
 /** The few calls that make or end a descriptor, so that the tests can count them. */
 export interface Descriptors {
   open(path: string | Buffer, flags: number): number;
@@ -142,6 +145,29 @@ export function failed(error: unknown, what: string): OpsError {
   return new OpsError(code, `${words[errno] ?? `It cannot be read (${errno})`}: ${what}.`, { errno, cause: error });
 }
 
+/** The same for changes: what could not be done is not that it cannot be read. */
+export function failedToChange(error: unknown, what: string): OpsError {
+  if (error instanceof OpsError) return error;
+  const { code, details } = toOpsError(error);
+  const errno = details.errno;
+  if (!errno) return toOpsError(error);
+  const words: Record<string, string> = {
+    EACCES: 'The system does not let this service change',
+    EPERM: 'The system does not let this service change',
+    EROFS: 'Its file system is mounted read-only',
+    ENOSPC: 'No space is left on its file system',
+    EDQUOT: 'The quota of its file system is used up',
+  };
+  const hint = { EACCES: RIGHTS, EPERM: RIGHTS, ENOSPC: FULL, EDQUOT: FULL }[errno];
+  return new OpsError(code, `${words[errno] ?? `It cannot be changed (${errno})`}: ${what}.`, {
+    errno,
+    cause: error,
+    ...(hint ? { hint } : {}),
+  });
+}
+const RIGHTS = '`deckhand doctor` prints what would make it writable.';
+const FULL = 'Use diagnose with disk_full to see what takes the space.';
+
 export function walk(ground: Ground, path: readonly Buffer[], want: Want): Place {
   const { root, denied, ours } = ground;
   const io = ground.descriptors ?? NODE;
@@ -175,12 +201,12 @@ export function walk(ground: Ground, path: readonly Buffer[], want: Want): Place
   /** Where the device changes, the file system may be the kernel's own. */
   const checkDevice = (fd: number, stat: fs.BigIntStats, inRoot: boolean) => {
     if (stat.dev === top().stat.dev || stat.isSymbolicLink()) return;
-    if (KERNEL.has(fs.statfsSync(`/proc/self/fd/${fd}`).type))
+    if (isKernel(fd))
       throw refused('That is not a file on a disk, but an answer of the kernel.', 'Ask the system tools instead.');
     if (inRoot && root.oneFilesystem)
       throw refused(
         'That lies on another file system than its root.',
-        'The root allows it with `one_filesystem: false`.',
+        'The root allows it with `oneFilesystem: false` in `files.roots`.',
       );
   };
 
@@ -201,7 +227,10 @@ export function walk(ground: Ground, path: readonly Buffer[], want: Want): Place
         throw refused('A symbolic link there leads into another root.', 'Ask for the path that it leads to.');
       const deep = at.length - base.length;
       if (deep > root.depth || at.length > MAX_DEPTH)
-        throw refused('That lies deeper in its root than may be reached.', 'The root allows more with `depth`.');
+        throw refused(
+          'That lies deeper in its root than may be reached.',
+          'The root allows more with `depth` in `files.roots`.',
+        );
 
       const entry = hold(name, top().fd, 0);
       let own = true;
@@ -215,7 +244,7 @@ export function walk(ground: Ground, path: readonly Buffer[], want: Want): Place
           if (root.symlinks === 'refuse')
             throw refused(
               'A symbolic link is on that path.',
-              'The root allows links inside it with `symlinks: inside`.',
+              'The root allows links inside it with `symlinks: inside` in `files.roots`.',
             );
           if (++hops > MAX_HOPS) throw new OpsError('validation', 'Too many symbolic links are on that path.');
           at.pop();
@@ -265,7 +294,7 @@ export function walk(ground: Ground, path: readonly Buffer[], want: Want): Place
 }
 
 /** What was a link when it was opened may be another thing by now: then the path has changed under us, and is asked anew. */
-function linkOf(parent: number, name: Buffer): Buffer {
+export function linkOf(parent: number, name: Buffer): Buffer {
   try {
     return fs.readlinkSync(below(parent, name), { encoding: 'buffer' }) as Buffer;
   } catch (error) {

@@ -1,14 +1,16 @@
 /**
- * systemd, asked through `systemctl`: read verbs with fixed arguments, bounded in bytes, units and time. Decides when systemd can be
- * asked and what to say where it cannot; what its answers mean is parse.ts. Nothing here changes a unit.
+ * systemd, asked through `systemctl` and `systemd-analyze`: fixed arguments, bounded in bytes, units and time. Decides what is asked at
+ * once and how often; whether there is a systemd is without.ts's, what its answers mean parse.ts's and said.ts's. Which unit may be
+ * changed at all is decided by who calls `control`.
  */
 import { OpsError } from '../../core/errors.ts';
-import type { Bounded, Reading } from '../../core/host.ts';
-import type { ServiceHost, Timer, Unit } from '../../core/services.ts';
+import type { Bounded } from '../../core/host.ts';
+import type { ServiceHost, ServiceRules, Timer, Unit } from '../../core/services.ts';
 import { isTemplate, isUnitName } from '../../core/unit_refs.ts';
 import type { Exec } from '../exec.ts';
 import { known, type Root, unknown } from '../system/files.ts';
-import { isThere } from '../system/health.ts';
+import { parseExposure } from './exposure.ts';
+import { ownUnits } from './own.ts';
 import {
   DEPENDENCY_PROPERTIES,
   exitFrom,
@@ -21,7 +23,9 @@ import {
   parseTimers,
   unitFrom,
 } from './parse.ts';
-import { withoutSystemd } from './without.ts';
+import { jobOf, notJson, refusal } from './said.ts';
+import { changeTimes, unitFiles } from './unit_files.ts';
+import { systemd } from './without.ts';
 
 const TIMEOUT_MS = 10_000;
 /** A unit's properties are about 2 KiB; a machine with thousands of mounts has thousands of units. */
@@ -39,20 +43,16 @@ const PLAIN = ['--no-pager', '--full'];
 
 export interface ServicesOptions {
   exec: Exec;
-  has: (binary: 'systemctl') => boolean;
+  has: (binary: 'systemctl' | 'systemd-analyze') => boolean;
+  /** Absent: nothing may be changed. */
+  rules?: ServiceRules;
 }
 
 export function serviceHost(root: Root, o: ServicesOptions): ServiceHost {
   /** systemd has "unix" since 251; what came before has this one, since 247. */
   let stamps = '--timestamp=unix';
 
-  const available = (): Reading<{ manager: 'systemd' }> => {
-    if (!isThere(root.of('/run/systemd/system'))) return unknown(withoutSystemd(root));
-    if (root.foreign)
-      return unknown('Commands cannot be run on a mounted host: run Deckhand on the host itself to see its units.');
-    if (!o.has('systemctl')) return unknown('systemd runs here, but systemctl is not to be found.');
-    return known({ manager: 'systemd' });
-  };
+  const available = () => systemd(root, o.has);
 
   const run = async (args: readonly string[], signal: AbortSignal | undefined) => {
     const there = available();
@@ -100,16 +100,7 @@ export function serviceHost(root: Root, o: ServicesOptions): ServiceHost {
       throw new OpsError('limit', `${units.length} units are too many to be shown at once.`, {
         hint: `Ask for at most ${MAX_SHOWN}.`,
       });
-    for (const unit of units) {
-      if (!isUnitName(unit))
-        throw new OpsError('validation', `${JSON.stringify(unit.slice(0, 80))} is no name of a unit.`, {
-          hint: 'Write it with its suffix, for example nginx.service.',
-        });
-      if (isTemplate(unit))
-        throw new OpsError('validation', `${unit} is a template: only its instances run.`, {
-          hint: `Name one, for example ${unit.replace('@.', '@NAME.')}.`,
-        });
-    }
+    for (const unit of units) oneThatRuns(unit);
     const names = [...new Set(units)];
     const found = await properties(names, PROPERTIES, signal);
     // Only what does not run can have been kept from it.
@@ -135,6 +126,54 @@ export function serviceHost(root: Root, o: ServicesOptions): ServiceHost {
   return {
     available,
     show,
+    rules: o.rules ?? { allow: [], protect: [] },
+    self: () => ownUnits(),
+    async files(unit, { signal } = {}) {
+      const [is] = await show([unit], signal ? { signal } : {});
+      if (!is || is.load === 'not-found') return unknown(`systemd has no unit ${unit}.`);
+      return unitFiles(root, [...(is.fragmentPath === null ? [] : [is.fragmentPath]), ...is.dropIns]);
+    },
+    async changed(unit, { signal } = {}) {
+      const [is] = await show([unit], signal ? { signal } : {});
+      if (!is || is.load === 'not-found') return unknown(`systemd has no unit ${unit}.`);
+      return known(
+        changeTimes(
+          root,
+          [is.fragmentPath, ...is.dropIns, is.program].filter((p) => p !== null),
+        ),
+      );
+    },
+    async exposure(unit, { signal } = {}) {
+      oneThatRuns(unit);
+      if (!unit.endsWith('.service')) return unknown('Only services are scored.');
+      if (!o.has('systemd-analyze')) return unknown('systemd-analyze is not to be found.');
+      const there = available();
+      if (there.value === null) return unknown(there.why);
+      const args = ['security', '--no-pager', '--', unit];
+      const request = { binary: 'systemd-analyze' as const, args, timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES };
+      const { stdout, stderr } = await o.exec({ ...request, ...(signal ? { signal } : {}) });
+      const found = parseExposure(stdout);
+      return found
+        ? known(found)
+        : unknown(`systemd-analyze gave no score: ${stderr.trim().split('\n')[0]?.slice(0, 200)}`);
+    },
+    async control(unit, verb, { timeoutMs, signal }) {
+      oneThatRuns(unit);
+      const there = available();
+      if (there.value === null) throw new OpsError('unavailable', there.why);
+      // Nobody sits at a terminal to be asked for a password.
+      const args = [verb, '--no-ask-password', '--no-pager', '--', unit];
+      const request = { binary: 'systemctl' as const, args, timeoutMs, maxBytes: MAX_BYTES };
+      try {
+        const { code, stderr } = await o.exec({ ...request, ...(signal ? { signal } : {}) });
+        return jobOf(unit, verb, code, stderr);
+      } catch (thrown) {
+        // Only our waiting has ended: the job is systemd's, and goes on.
+        if (thrown instanceof OpsError && thrown.code === 'timeout' && !signal?.aborted)
+          return { end: 'late', said: '' };
+        throw thrown;
+      }
+    },
     async list({ types, signal } = {}) {
       const of = types ? [`--type=${types.join(',')}`] : [];
       const [loaded, installed] = await Promise.all([
@@ -176,23 +215,14 @@ export function serviceHost(root: Root, o: ServicesOptions): ServiceHost {
   };
 }
 
-const notJson = () =>
-  new OpsError('unavailable', 'systemctl did not answer in JSON.', {
-    hint: 'systemd 246 or later is needed: `systemctl --version` tells which this is.',
-  });
-
-/** systemctl's own words, where they are known to mean something. */
-function refusal(stderr: string, code: number | null): OpsError {
-  const said = stderr.trim().split('\n')[0]?.slice(0, 200) || `code ${code}`;
-  if (/not been booted with systemd|Host is down|Failed to connect to (?:system )?(?:scope )?bus/i.test(stderr))
-    return new OpsError('unavailable', `systemd does not answer: ${said}`, {
-      hint: 'In a container the socket /run/systemd/private or /run/dbus/system_bus_socket has to be reachable.',
+/** What becomes an argument of systemctl is a name and nothing else, and of something that can run. */
+function oneThatRuns(unit: string): void {
+  if (!isUnitName(unit))
+    throw new OpsError('validation', `${JSON.stringify(unit.slice(0, 80))} is no name of a unit.`, {
+      hint: 'Write it with its suffix, for example nginx.service.',
     });
-  if (/access denied|permission denied|not permitted/i.test(stderr))
-    return new OpsError('permission', `systemd refused: ${said}`);
-  if (/invalid value|timestamp|unrecognized option|unknown option/i.test(stderr))
-    return new OpsError('unavailable', `This systemctl is too old: ${said}`, {
-      hint: 'systemd 247 or later is needed: `systemctl --version` tells which this is.',
+  if (isTemplate(unit))
+    throw new OpsError('validation', `${unit} is a template: only its instances run.`, {
+      hint: `Name one, for example ${unit.replace('@.', '@NAME.')}.`,
     });
-  return new OpsError('unavailable', `systemctl could not tell: ${said}`);
 }

@@ -14,7 +14,18 @@ export const PROPERTIES = [
   ...['MainPID', 'Result', 'NRestarts', 'Restart', 'StartLimitBurst', 'StartLimitIntervalUSec', 'StatusText'],
   ...['MemoryCurrent', 'MemoryMax', 'CPUUsageNSec', 'TasksCurrent', 'ControlGroup', 'ExecStart', 'User'],
   ...['FragmentPath', 'DropInPaths', 'NeedDaemonReload', 'Triggers', 'TriggeredBy', 'ActiveEnterTimestamp'],
-  ...['ConditionResult', 'ConditionTimestamp', 'Requires', 'Requisite', 'BindsTo'],
+  ...[
+    'ConditionResult',
+    'ConditionTimestamp',
+    'Requires',
+    'Requisite',
+    'BindsTo',
+    'Wants',
+    'Conflicts',
+    'ConflictedBy',
+  ],
+  ...['RequiredBy', 'RequisiteOf', 'BoundBy', 'ConsistsOf', 'PropagatesStopTo', 'CanStart', 'CanStop', 'CanReload'],
+  'InvocationID',
 ] as const;
 
 /** Enough of a dependency to say whether it is why. */
@@ -144,6 +155,12 @@ export function exitFrom(p: Properties): UnitExit | null {
 
 const words = (text: string | undefined): string[] => (text ? text.split(' ').filter(Boolean) : []);
 
+const yes = (text: string | undefined): boolean | null => (text === 'yes' ? true : text === 'no' ? false : null);
+
+const unitsOf = (p: Properties, keys: readonly string[]): string[] => [
+  ...new Set(keys.flatMap((key) => words(p.get(key))).filter((name) => unitType(name) !== null)),
+];
+
 /** What it cannot do without: name → by which line of its file. */
 export function needs(p: Properties): Map<string, string> {
   const found = new Map<string, string>();
@@ -217,6 +234,11 @@ export function unitFrom(p: Properties, asked: string): Unit {
     needsReload: p.get('NeedDaemonReload') === 'yes',
     triggers: words(p.get('Triggers')),
     triggeredBy: words(p.get('TriggeredBy')),
+    pulls: unitsOf(p, ['Requires', 'Requisite', 'BindsTo', 'Wants']),
+    stopsToo: unitsOf(p, ['RequiredBy', 'RequisiteOf', 'BoundBy', 'ConsistsOf', 'PropagatesStopTo']),
+    conflicts: unitsOf(p, ['Conflicts', 'ConflictedBy']),
+    can: { start: yes(p.get('CanStart')), stop: yes(p.get('CanStop')), reload: yes(p.get('CanReload')) },
+    invocation: text('InvocationID'),
     skipped:
       p.get('ConditionResult') === 'no' && conditionAt !== null && active === 'inactive' ? { atMs: conditionAt } : null,
     failedDependencies: [],

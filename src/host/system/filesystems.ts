@@ -93,11 +93,14 @@ function raced<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T>
 }
 
 function describe(m: Mount, wanted: ReadonlySet<string>, answer: Answer): Filesystem {
-  const superReadOnly = m.superOptions.includes('ro');
+  // Since Linux 6.15 ext4 says so when it has stopped writing after an error, and is not `ro` then.
+  const stopped = m.superOptions.includes('emergency_ro') || m.superOptions.includes('shutdown');
+  const superReadOnly = stopped || m.superOptions.includes('ro');
   const mountReadOnly = m.options.includes('ro');
   const readOnly = superReadOnly || mountReadOnly;
   // After an error the kernel turns the filesystem itself read-only and leaves the mount's own flag: nobody asked for it.
-  const fell = superReadOnly && !mountReadOnly && isLocal(m) && m.source.startsWith('/dev/') && m.root === '/';
+  const fell =
+    stopped || (superReadOnly && !mountReadOnly && isLocal(m) && m.source.startsWith('/dev/') && m.root === '/');
   return {
     mount: m.path,
     device: m.source,

@@ -234,21 +234,21 @@ export function shownName(name: string, command: () => string | null): string {
   return command()?.split(' ')[0]?.split('/').at(-1) || name;
 }
 
-/** Names from the host's own passwd, read anew when it has changed. Users of a directory service keep their number. */
-export function userNames(root: Root) {
+/** Names from the host's own passwd (or group), read anew when it has changed. Users of a directory service keep their number. */
+export function userNames(root: Root, file: '/etc/passwd' | '/etc/group' = '/etc/passwd') {
   let mtimeMs = -1;
   let names = new Map<number, string>();
   const lookup = (uid: number): string | null => names.get(uid) ?? null;
   return Object.assign(lookup, {
     refresh(): void {
       try {
-        const path = root.of('/etc/passwd');
+        const path = root.of(file);
         const now = statSync(path).mtimeMs;
         if (now === mtimeMs) return;
         names = parsePasswd(utf8(readText(path)));
         mtimeMs = now;
       } catch {
-        // No passwd (distroless images): numbers only.
+        // Not there (distroless images): numbers only.
       }
     },
   });
