@@ -1,6 +1,6 @@
 /** The readers against what the system's own tools say of the same moment: exact where static, within 2 % where moving. */
 import { execFileSync, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { createHost } from '../../src/host/index.ts';
 import { quietLog } from './contract.ts';
@@ -83,23 +83,37 @@ test('uptime, load, kernel and host name', () => {
   if (!contained) expect(identity.cpus).toBe(Number(run('nproc', ['--all']).trim()));
 });
 
-test('as many processes as ps sees, with the same parents and owners', async () => {
-  const pids = () => readdirSync('/proc').filter((n) => /^\d+$/.test(n)).length;
-  await agrees(async () => {
-    const before = pids();
-    const list = await host.system.processes();
-    const rows = run('ps', ['-e', '-o', 'pid=,ppid=,uid=']).trim().split('\n');
-    const after = pids();
-    expect(after).toBe(before);
-    // ps lists itself.
-    expect(list.processes.length).toBe(rows.length - 1);
-    const ours = new Map(list.processes.map((p) => [p.pid, p]));
-    for (const row of rows) {
-      const [pid, ppid, uid] = row.trim().split(/\s+/).map(Number);
-      const p = ours.get(pid ?? 0);
-      if (p) expect([p.ppid, p.uid]).toEqual([ppid, uid]);
-    }
-  });
+test('every process that ps sees, and none besides, with the same parents and owners', async () => {
+  // Others start and end all the time: what stood still between two looks of ps must be right in between.
+  const ps = () =>
+    new Map(
+      run('ps', ['-e', '-o', 'pid=,ppid=,uid=,lstart='])
+        .trim()
+        .split('\n')
+        .map((row) => row.trim().split(/\s+/))
+        .map(([pid, ppid, uid, ...started]) => [
+          Number(pid),
+          { ppid: Number(ppid), uid: Number(uid), started: started.join(' ') },
+        ]),
+    );
+  const before = ps();
+  const { processes } = await host.system.processes();
+  const after = ps();
+  const ours = new Map(processes.map((p) => [p.pid, p]));
+  let stood = 0;
+  for (const [pid, was] of before) {
+    const is = after.get(pid);
+    if (is?.started !== was.started) continue;
+    stood += 1;
+    const p = ours.get(pid);
+    expect(p, `process ${pid}`).toBeDefined();
+    expect([was.ppid, is.ppid], `parent of ${pid}`).toContain(p?.ppid);
+    expect([was.uid, is.uid], `owner of ${pid}`).toContain(p?.uid);
+  }
+  expect(stood).toBeGreaterThan(1);
+  // What neither look has began and ended in between: it is gone.
+  for (const pid of ours.keys())
+    if (!before.has(pid) && !after.has(pid)) expect(existsSync(`/proc/${pid}`), `process ${pid}`).toBe(false);
 });
 
 test('a process started just now has started just now', async () => {
