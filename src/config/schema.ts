@@ -5,6 +5,9 @@
  */
 import * as z from 'zod';
 import { MODES, ROLES, TOOLSETS } from '../core/scopes.ts';
+import { PrincipalList, RoleList } from './access.ts';
+import { AuthSettings } from './auth.ts';
+import { int, KiB, MiB, plain } from './bounds.ts';
 import {
   CONTAINER_GLOB_EXPECTS,
   ContainerGlob,
@@ -14,44 +17,22 @@ import {
   EngineEntry,
 } from './docker.ts';
 import { DEFAULT_ROOTS, DENY_EXPECTS, DenyGlob, FileIndexSettings, FileRootEntry, ROOTS_EXAMPLE } from './folders.ts';
+import { HttpSettings } from './http.ts';
+import { LimitSettings } from './limits.ts';
 import { PREFIX_EXPECTS, PrefixText } from './net.ts';
+import { NotifySettings } from './notify.ts';
 import { PEERS_EXAMPLE, PeerList } from './peers.ts';
 import { RULES_EXAMPLE, Rule } from './rules.ts';
 import { set } from './setting.ts';
+import { TailnetSettings } from './tailnet.ts';
 import { UNIT_GLOB_EXPECTS, UnitGlob } from './units.ts';
 
-const int = (least: number, most: number, standard: number) => z.number().int().min(least).max(most).default(standard);
-
-const KiB = 1024;
-const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
 const upTo = (standardGiB: number) => int(KiB, 1024 * GiB, standardGiB * GiB);
 const BYTES = { unit: 'bytes' };
 const MINUTES = { unit: 'minutes' };
 
-/** A path or an address has no control characters: they would forge lines in logs and answers. */
-const plain = (most: number) =>
-  z
-    .string()
-    .min(1)
-    .max(most)
-    .regex(/^[^\p{Cc}]*$/u);
-const ADDRESS = /^[0-9A-Za-z.:%_-]+$/;
-const HOST = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)(:\d{1,5})?$/;
 const TOOL = /^[a-z][a-z0-9_]{0,63}$/;
-
-/** An http or https origin and nothing more: what a browser sends, and what a canonical URL starts with. */
-function isOrigin(text: string): boolean {
-  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text;
-}
-
-function isPublicUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  return (
-    /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash && !text.endsWith('/')
-  );
-}
 
 const toolNames = (description: string) =>
   set(z.array(z.string().regex(TOOL)).max(200).default([]), description, {
@@ -79,67 +60,12 @@ export const ConfigSchema = z.strictObject({
       defaultText: '/var/lib/deckhand for root, else $XDG_STATE_HOME/deckhand or ~/.local/state/deckhand',
     }),
   }),
-  http: z.strictObject({
-    host: set(
-      z.string().max(255).regex(ADDRESS).default('127.0.0.1'),
-      'Address to listen on. Anything but loopback lets other machines knock: put TLS in front.',
-      { expects: 'an IP address or a host name' },
-    ),
-    port: set(int(0, 65_535, 7070), 'TCP port; 0 takes any free one.'),
-    url: set(
-      z.string().max(2048).refine(isPublicUrl).nullable().default(null),
-      'URL under which clients reach this server, where a proxy stands in front.',
-      {
-        expects: 'an http or https URL without user, query, fragment or final slash',
-        defaultText: 'made from host and port',
-      },
-    ),
-    allowedHosts: set(
-      z.array(z.string().regex(HOST)).max(64).default([]),
-      'Host headers accepted besides the own address and that of `http.url`. An empty list adds none.',
-      { expects: 'host names, each with or without a port' },
-    ),
-    allowedOrigins: set(
-      z.array(z.string().max(2048).refine(isOrigin)).max(64).default([]),
-      'Origin headers accepted besides the own one. An empty list adds none.',
-      { expects: 'origins, e.g. https://app.example.org' },
-    ),
-    maxBodyBytes: set(int(KiB, 64 * MiB, MiB), 'Longest request body; a longer one is refused with 413.', {
-      unit: 'bytes',
-    }),
-    connectionsPerAddress: set(int(1, 10_000, 64), 'Connections open at once from one address (IPv6: one /64).'),
-    requestsPerMinutePerAddress: set(
-      int(1, 10_000_000, 600),
-      'HTTP requests a minute from one address, counted before any token is looked at.',
-    ),
-    sessions: z.strictObject({
-      enabled: set(
-        z.boolean().default(true),
-        'Sessions for clients of the 2025 revisions of MCP. Without them such clients are served request by request.',
-      ),
-      max: set(
-        int(1, 10_000, 256),
-        'Sessions open at once; when one more comes, the one that was idle longest is closed.',
-      ),
-      idleMinutes: set(int(1, 1440, 30), 'A session unused for so long is closed.', { unit: 'minutes' }),
-    }),
-  }),
-  limits: z.strictObject({
-    callsPerMinute: set(
-      int(1, 10_000_000, 240),
-      'Tool calls a minute for one principal; dear tools count more than once.',
-    ),
-    changesPerHour: set(int(1, 100_000, 60), 'Changes an hour for one principal.'),
-    concurrentCalls: set(int(1, 1000, 32), 'Calls running at once in one process.'),
-    concurrentPerPrincipal: set(int(1, 1000, 8), 'Calls running at once for one principal.'),
-    waitSeconds: set(
-      int(1, 40, 20),
-      'A call not done by then goes on in the server and answers `running` with a handle.',
-      {
-        unit: 'seconds',
-      },
-    ),
-  }),
+  http: HttpSettings,
+  auth: AuthSettings,
+  tailnet: TailnetSettings,
+  roles: RoleList,
+  principals: PrincipalList,
+  limits: LimitSettings,
   sampling: z.strictObject({
     seconds: set(int(1, 3600, 5), 'Time between two samples of the host.', { unit: 'seconds' }),
     keep: set(int(2, 3600, 60), 'Samples kept in memory.'),
@@ -295,6 +221,7 @@ export const ConfigSchema = z.strictObject({
       { secret: true, expects: 'texts of 6 to 4096 characters' },
     ),
   }),
+  notify: NotifySettings,
   approvals: z.strictObject({
     client: set(
       z.enum(['never', 'change']).default('never'),

@@ -11,10 +11,17 @@ import type { Transfers } from './transfer.ts';
 
 /** `stdio` (launched by a client) and `cli` (a person at a terminal) are never the same principal. */
 export interface Principal {
-  /** `stdio:<uid>`, `cli:<uid>` or `token:<name>`. */
+  /** `stdio:<uid>`, `cli:<uid>`, `token:<name>`, `jwt:<issuer's name>:<subject>`, `tailnet:<login>` or `tailnet:tag:<name>,tag:…`. */
   id: string;
-  kind: 'stdio' | 'cli' | 'token';
+  kind: 'stdio' | 'cli' | 'token' | 'jwt' | 'tailnet';
+  /** Other names that the owner's `principals` may know it by: each of its tags. */
+  aliases?: readonly string[];
+  /** What its credential holds by itself; roles of the owner's config add to it (policy/access.ts). */
   scopes: ReadonlySet<Scope>;
+  /** Names of roles that its credential gives; those of `principals` come on top. */
+  roles?: readonly string[];
+  /** What tells this credential from others of the same principal, for the record: fingerprint, `jti`, issuer, node. Never secret. */
+  credential?: Readonly<Record<string, string | readonly string[]>>;
   /** Null: does not expire by itself. */
   expiresAtMs: number | null;
   /** Asked at every door step that grants something: a revoked token stops at once, also for kept handles. */

@@ -81,17 +81,20 @@ export interface Clock {
 }
 
 export interface Rate {
-  /** Milliseconds to wait, or null when the points were taken. */
-  take(principal: string, points: number): number | null;
+  /** Milliseconds to wait, or null when the points were taken. `perMinute`: this principal's own limit. */
+  take(principal: string, points: number, perMinute?: number): number | null;
   /** The same question, and nothing is taken. */
-  peek(principal: string, points: number): number | null;
-  /** One change of the hour's; the same answers. Dry runs are free. */
-  takeChange(principal: string): number | null;
+  peek(principal: string, points: number, perMinute?: number): number | null;
+  /** One change of the hour's and the day's; the same answers. Dry runs are free. `perDay`: this principal's own limit. */
+  takeChange(principal: string, perDay?: number): number | null;
 }
 
+/** `heavy` calls (dear, long, or changing) never take all places, so that cheap reads do not wait behind them. */
+export type Lane = 'light' | 'heavy';
+
 export interface Slots {
-  /** Null when this principal or the process has too many calls under way. */
-  enter(principal: string): Disposable | null;
+  /** Null when this principal or the process has too many calls under way. `most`: this principal's own limit. */
+  enter(principal: string, o?: { lane?: Lane; most?: number }): Disposable | null;
 }
 
 export interface ApprovalRequest {
