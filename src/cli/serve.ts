@@ -8,6 +8,7 @@ import { environment } from '../config/env.ts';
 import { DEFAULT_FILE, type Loaded } from '../config/load.ts';
 import { CONTROL_SOCKET, type Control, openControl } from '../edge/control.ts';
 import { createHttp } from '../edge/http.ts';
+import { byToken } from '../policy/authenticate.ts';
 import { FIRST_TOKEN, type Run } from './commands.ts';
 import { type Launched, launched } from './launched.ts';
 import type { Terminal } from './terminal.ts';
@@ -20,7 +21,17 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
   const { allowedHosts, allowedOrigins } = config.http;
   const http = { ...config.http, allowedHosts: [...allowedHosts], allowedOrigins: [...allowedOrigins] };
   const { transfers, measures } = app;
-  const face = createHttp({ door, info, log, http, live, ready, transfers, measures, bearer: principals.bearer });
+  const face = createHttp({
+    door,
+    info,
+    log,
+    http,
+    live,
+    ready,
+    transfers,
+    measures,
+    authenticate: byToken(principals.bearer),
+  });
   let control: Control | null = null;
   try {
     const { url } = await face.listen();

@@ -17,9 +17,12 @@ import type { Call, Log, Narrow, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Door } from '../policy/ports.ts';
 import { type Behind, faultOf, isRecord, REVISION } from './behind.ts';
-import { bearerOf, narrowOf } from './gate.ts';
+import type { Challenges } from './challenges.ts';
+import { narrowOf } from './gate.ts';
 import { clientName, knows } from './mcp.ts';
 import { httpRefusal } from './mcp_http.ts';
+import type { Recognise } from './recognise.ts';
+import type { Visit } from './refusals.ts';
 import { protocolError, rpcError, toResult } from './results.ts';
 import { KEEP_ALIVE_MS, STREAM_AFTER_MS, STREAM_HEADERS } from './streams.ts';
 
@@ -57,9 +60,10 @@ export interface FastOptions {
   /** As on the long way: which call a message is. */
   behind(method: string, params: unknown, modern: boolean): Behind;
   identity: object;
-  bearer(secret: string): Principal | null;
-  /** Host and rate of the address, counted once for both ways. False: refused, and the long way says so. */
-  knock(incoming: IncomingMessage, host: string): boolean;
+  recognise: Recognise;
+  challenges: Challenges;
+  /** Host and rate of the address, counted once for both ways. Null: refused, and the long way says so. */
+  knock(incoming: IncomingMessage, host: string): Visit | null;
   maxBodyBytes: number;
   /** What every answer carries; a stream has a `cache-control` of its own. */
   headers: readonly (readonly [string, string])[];
@@ -91,15 +95,17 @@ export function createFast(o: FastOptions): Fast {
     if (incoming.method !== 'POST' || !TARGET.test(url)) return false;
     const told = toldBy(incoming.rawHeaders);
     if (!told || !ordinary(told, o.maxBodyBytes)) return false;
-    if (!o.knock(incoming, told.host as string)) return false;
-    const secret = bearerOf(told.authorization);
-    const principal = secret ? o.bearer(secret) : null;
+    const visit = o.knock(incoming, told.host as string);
+    if (!visit) return false;
+    const found = o.recognise(visit, (name) => headerOf(incoming, name));
     const narrow = narrowOf(url);
-    if (!principal || narrow instanceof OpsError) return false;
+    // Who has to be asked about elsewhere is waited for on the long way.
+    if (found instanceof Promise || !('principal' in found) || narrow instanceof OpsError) return false;
+    const { principal } = found;
     readWhole(incoming, Number(told['content-length']), (body) => {
       if (body === null) return otherwise();
       const asked = askedBy(body, told['mcp-name'] as string);
-      const call = asked && callOf(asked, principal, narrow, incoming);
+      const call = asked && callOf(asked, principal, narrow, visit);
       if (!call) {
         // Where the long way finds what has been read already.
         Object.assign(incoming, { rawBody: body });
@@ -139,16 +145,10 @@ export function createFast(o: FastOptions): Fast {
     };
   }
 
-  function callOf(
-    asked: Asked,
-    principal: Principal,
-    narrow: Narrow | undefined,
-    incoming: IncomingMessage,
-  ): Call | null {
+  function callOf(asked: Asked, principal: Principal, narrow: Narrow | undefined, { address }: Visit): Call | null {
     const tool = door.catalog.tools.find((t) => t.name === asked.tool);
     // Changes are few, and may come to ask the client something.
     if (!tool || tool.change) return null;
-    const address = incoming.socket.remoteAddress;
     const call: Call = {
       id: o.newId(),
       face: 'mcp-http',
@@ -160,7 +160,9 @@ export function createFast(o: FastOptions): Fast {
       ...(narrow === undefined ? {} : { narrow }),
       ...(asked.client === undefined ? {} : { client: asked.client }),
     };
-    return door.check(call) === null && httpRefusal(tool, call, null, door, o.now()) === null ? call : null;
+    return door.check(call) === null && httpRefusal(tool, call, null, door, o.now(), o.challenges) === null
+      ? call
+      : null;
   }
 
   async function answer(asked: Asked, call: Call, outgoing: ServerResponse): Promise<void> {
@@ -222,6 +224,12 @@ export function createFast(o: FastOptions): Fast {
     },
   };
 }
+
+/** Of a request of node:http; several of one name are joined as fetch joins them. */
+export const headerOf = ({ headers }: IncomingMessage, name: string): string | undefined => {
+  const value = headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
+};
 
 const NEVER = new AbortController().signal;
 const MESSAGE = new Set(['jsonrpc', 'id', 'method', 'params']);

@@ -2,14 +2,16 @@
  * The HTTP face: routes, the order of what comes before them, listening and stopping. In this order: Host, Origin, rate of the address,
  * then the route; /mcp asks for a token before it reads a body. Health answers to everybody who may knock and says nothing else.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Hono } from 'hono/tiny';
-import type { Log, Principal } from '../core/call.ts';
+import type { Log } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
+import type { Authenticate, Listener } from '../policy/credentials.ts';
 import type { MeasureDesk } from '../policy/measures.ts';
 import type { Door } from '../policy/ports.ts';
 import type { TransferDesk } from '../policy/transfers.ts';
 import { behind } from './behind.ts';
+import { createChallenges } from './challenges.ts';
 import { createFast } from './fast.ts';
 import { createGate } from './gate.ts';
 import { newCallId } from './ids.ts';
@@ -19,7 +21,8 @@ import type { ServerFacts } from './listing.ts';
 import { createMcpFactory } from './mcp.ts';
 import { createMcpRoute, type Served } from './mcp_http.ts';
 import { createMeasureRoute } from './measure.ts';
-import { createNodeServer } from './node_server.ts';
+import { createNodeServer, listenerOf } from './node_server.ts';
+import { createRecognise } from './recognise.ts';
 import { createRefusals, json, type Refusal, retryAfter, type Visit } from './refusals.ts';
 import { rpcError } from './results.ts';
 import { createSessions } from './sessions.ts';
@@ -42,7 +45,7 @@ export interface HttpSettings {
 
 export interface HttpOptions {
   door: Door;
-  bearer(secret: string): Principal | null;
+  authenticate: Authenticate;
   info: ServerFacts;
   http: HttpSettings;
   /** Files that pass by requests of their own; absent: none do. */
@@ -68,6 +71,8 @@ export interface HttpFace {
   app: Hono<Env>;
   /** Resolves when connections are accepted; `url` is what a client needs. */
   listen(): Promise<{ url: string }>;
+  /** One more listener with the same routes; `open` brings the server to its socket. */
+  beside(listener: Listener, open: (server: Server) => Promise<void>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -107,11 +112,14 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   const refusals = createRefusals({ door, newId, perMinute, now });
   const { enabled, max, idleMinutes } = http.sessions;
   const sessions = enabled ? createSessions({ factory: served.factory, max, idleMs: idleMinutes * 60_000, now }) : null;
+  const recognise = createRecognise(o.authenticate);
+  const challenges = createChallenges();
   const mcp = createMcpRoute({
     door,
     served,
     sessions,
-    bearer: o.bearer,
+    recognise,
+    challenges,
     refusals,
     maxBodyBytes: http.maxBodyBytes,
     newId,
@@ -131,7 +139,7 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     counted: boolean,
   ): Knock {
     const address = incoming?.socket.remoteAddress;
-    const visit: Visit = { address, key: addressKey(address), recorded: false };
+    const visit: Visit = { address, key: addressKey(address), listener: listenerOf(incoming?.socket), recorded: false };
     const stranger = gate.host(host) ?? gate.origin(origin, host);
     if (stranger) return { visit, refused: { status: 403, error: stranger, code: -32_000 } };
     const taken = counted ? requests.take(visit.key) : null;
@@ -151,11 +159,12 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     door,
     behind: served.behind,
     identity: identityOf(info),
-    bearer: o.bearer,
+    recognise,
+    challenges,
     knock(incoming, host) {
       const made = knock(incoming, host, undefined, true);
       knocks.set(incoming, made);
-      return made.refused === null && !closing;
+      return made.refused === null && !closing ? made.visit : null;
     },
     maxBodyBytes: http.maxBodyBytes,
     headers: SECURITY_HEADERS,
@@ -167,7 +176,8 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
 
   /** Of routes that are served without Hono. */
   const bare = {
-    bearer: o.bearer,
+    recognise,
+    challenges,
     knock(incoming: IncomingMessage) {
       const { host, origin } = incoming.headers;
       const made = knock(incoming, host, origin, true);
@@ -279,6 +289,7 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
       o.transfers?.servedAt(endpoint().replace(/\/mcp$/, '/transfers'));
       return { url: endpoint() };
     },
+    beside: node.beside,
     close() {
       closing = true;
       closed ??= node.close(drainMs, async () => {

@@ -11,9 +11,11 @@ import { entryScope, leastScopes, scopesOfCall, type Tool } from '../core/tool.t
 import type { Door } from '../policy/ports.ts';
 import { type Behind, claimed, isRecord, REVISION } from './behind.ts';
 import { type Message, readBody } from './body.ts';
-import { bearerOf, narrowOf } from './gate.ts';
+import type { Challenges } from './challenges.ts';
+import { narrowOf } from './gate.ts';
 import { type Caller, type McpFactory, withCaller } from './mcp.ts';
-import { insufficientScope, json, type Refusals, retryAfter, unauthorised, type Visit } from './refusals.ts';
+import type { Recognise } from './recognise.ts';
+import { json, type Refusals, retryAfter, type Visit } from './refusals.ts';
 import { rpcError, toContents, toMessages, toResult } from './results.ts';
 import type { Sessions } from './sessions.ts';
 import { isStream, jsonWhenSingle, KEEP_ALIVE_MS, streamWhenSlow } from './streams.ts';
@@ -41,7 +43,8 @@ export interface McpRouteOptions {
   served: Served;
   /** Null: 2025-era clients are served request by request. */
   sessions: Sessions | null;
-  bearer(secret: string): Principal | null;
+  recognise: Recognise;
+  challenges: Challenges;
   refusals: Refusals;
   maxBodyBytes: number;
   newId(): string;
@@ -89,11 +92,9 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
       return json(rpcError(null, error, o.newId(), -32_000), 405, { allow });
     }
     const what = `${method} /mcp`;
-    const secret = bearerOf(headers.get('authorization'));
-    const principal = secret ? o.bearer(secret) : null;
-    if (!principal)
-      return refusals.answer(visit, { status: 401, what, code: -32_000, ...unauthorised(secret !== undefined) });
-    visit.principal = principal;
+    const found = await o.recognise(visit, (name) => headers.get(name) ?? undefined);
+    if (!('principal' in found)) return refusals.answer(visit, { what, code: -32_000, ...o.challenges.refusal(found) });
+    const { principal } = found;
     const narrow = narrowOf(request.url);
     if (narrow instanceof OpsError) return refusals.answer(visit, { status: 400, what, error: narrow });
     const caller: Caller = {
@@ -201,7 +202,7 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
       ...(caller.narrow === undefined ? {} : { narrow: caller.narrow }),
     };
     const tool = door.catalog.tools.find((t) => t.name === target.tool);
-    const refusal = httpRefusal(tool, call, door.check(call), door, o.now());
+    const refusal = httpRefusal(tool, call, door.check(call), door, o.now(), o.challenges);
     if (!refusal) return null;
     // Made only now, because this question is asked of every call and nearly none is refused.
     Object.assign(call, { id: o.newId(), signal: request.signal });
@@ -233,6 +234,7 @@ export function httpRefusal(
   error: OpsError | null,
   door: Door,
   now: number,
+  challenges: Challenges,
 ): HttpRefusal | null {
   if (error?.code === 'limit') return { status: 429, headers: (e) => retryAfter(e.details.retryAfterMs) };
   if (error && error.code !== 'permission') return null;
@@ -240,12 +242,12 @@ export function httpRefusal(
   const expired = (p: Principal) => p.expiresAtMs !== null && p.expiresAtMs <= now;
   // Without an error the door has just found it valid: asking again would read the token file once more.
   if (!principal || (error && (!principal.valid() || expired(principal))))
-    return { status: 401, headers: () => unauthorised(true).headers };
+    return { status: 401, headers: () => challenges.expired() };
   const needed = tool ? scopesNeeded(tool, call.args, principal) : [];
   if (needed.every((s) => holds(principal.scopes, s))) return null;
   // Would all scopes help? Where the mode forbids it, they would not, and the door's own words say so.
   if (!door.visible({ ...principal, scopes: new Set(['admin']) }, call.narrow).includes(tool as Tool)) return null;
-  return { status: 403, headers: () => insufficientScope(needed) };
+  return { status: 403, headers: () => challenges.insufficientScope(needed) };
 }
 
 /** All scopes of this very call, so that one step-up is enough: the least one, and what its arguments need where they are valid. */

@@ -5,12 +5,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Principal } from '../core/call.ts';
 import { CODES, OpsError, toOpsError } from '../core/errors.ts';
 import { MEASURE, type MeasureWay } from '../core/measure.ts';
 import type { MeasureDesk } from '../policy/measures.ts';
-import { bearerOf } from './gate.ts';
-import { insufficientScope, type Refusals, retryAfter, unauthorised, type Visit } from './refusals.ts';
+import type { Challenges } from './challenges.ts';
+import { headerOf } from './fast.ts';
+import type { Recognise } from './recognise.ts';
+import { type Refusals, retryAfter, type Visit } from './refusals.ts';
 
 const PATH = /^\/measure(?:\?bytes=(\d{1,10})&seconds=(\d{1,3}))?$/;
 const CHUNK = 256 * 1024;
@@ -25,7 +26,8 @@ export interface MeasureRoute {
 
 export interface MeasureRouteOptions {
   desk: MeasureDesk;
-  bearer(secret: string): Principal | null;
+  recognise: Recognise;
+  challenges: Challenges;
   /** Host, Origin and rate of the address. Null: refused, and the long way says so. */
   knock(incoming: IncomingMessage): Visit | null;
   /** A stop does not wait for it. */
@@ -55,26 +57,29 @@ export function createMeasureRoute(o: MeasureRouteOptions): MeasureRoute {
     underWay.add(outgoing);
     outgoing.once('close', () => underWay.delete(outgoing));
     o.lasting(outgoing);
-    try {
-      asked(incoming, outgoing, visit, Number(parts[1] ?? 0), Number(parts[2] ?? 0));
-    } catch (thrown) {
-      refuse(incoming, outgoing, visit, toOpsError(thrown), {});
-    }
+    void asked(incoming, outgoing, visit, Number(parts[1] ?? 0), Number(parts[2] ?? 0)).catch((thrown) =>
+      refuse(incoming, outgoing, visit, toOpsError(thrown), {}),
+    );
     return true;
   }
 
-  function asked(incoming: IncomingMessage, outgoing: ServerResponse, visit: Visit, bytes: number, seconds: number) {
-    const { method, headers } = incoming;
-    const secret = bearerOf(headers.authorization);
-    const who = secret ? o.bearer(secret) : null;
-    if (!who) {
-      const { error, headers: more } = unauthorised(secret !== undefined);
-      return refuse(incoming, outgoing, visit, error, { status: 401, more });
+  async function asked(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    visit: Visit,
+    bytes: number,
+    seconds: number,
+  ): Promise<void> {
+    const { method } = incoming;
+    const found = await o.recognise(visit, (name) => headerOf(incoming, name));
+    if (!('principal' in found)) {
+      const { error, status, headers: more } = o.challenges.refusal(found);
+      return refuse(incoming, outgoing, visit, error, { status, more });
     }
-    visit.principal = who;
+    const who = found.principal;
     const refused = o.desk.refused(who);
     if (refused) {
-      const more = refused.code === 'permission' ? insufficientScope(['net:read']) : {};
+      const more = refused.code === 'permission' ? o.challenges.insufficientScope(['net:read']) : {};
       return refuse(incoming, outgoing, visit, refused, { more });
     }
     if (method === 'HEAD') {

@@ -6,12 +6,19 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { OpsError, toOpsError } from '../core/errors.ts';
+import type { Listener } from '../policy/credentials.ts';
 import { addressKey, createConnections, MOST_REQUESTS_PER_SOCKET, NODE_LIMITS } from './limits.ts';
 import { json, type Refusals, type Visit } from './refusals.ts';
 import { type RpcError, rpcError } from './results.ts';
 
+/** On which listener a request came; what stands in its headers says nothing about that. */
+const listeners = new WeakMap<Socket, Listener>();
+export const listenerOf = (socket: Socket | undefined): Listener => (socket && listeners.get(socket)) ?? 'tcp';
+
 export interface NodeServer {
   listen(at: { host: string; port: number }): Promise<AddressInfo>;
+  /** Beside it, for requests of `listener`: `open` brings the server to its socket (mode, leases: its caller's). */
+  beside(listener: Listener, open: (server: Server) => Promise<void>): Promise<void>;
   /** An answer that may last for ever: a stop does not wait for it. */
   lasting(outgoing: ServerResponse | undefined): void;
   /** Accepts nothing more, waits for what is under way (`drainMs` at most), calls `then`, and closes what is left. */
@@ -45,19 +52,33 @@ export function createNodeServer(o: {
       const error = new OpsError('validation', 'The Host header or the path is malformed.', {
         hint: 'Use a plain URL.',
       });
-      const visit: Visit = { address: undefined, key: 'unknown', recorded: false };
+      const visit: Visit = { address: undefined, key: 'unknown', listener: 'tcp', recorded: false };
       return json(rpcError(null, error, refusals.record(visit, 'a malformed request', error), -32_600), 400);
     },
   });
-  const server: Server = createServer(NODE_LIMITS, (incoming: IncomingMessage, outgoing: ServerResponse) => {
+  function serve(incoming: IncomingMessage, outgoing: ServerResponse): void {
     underWay.add(outgoing);
     outgoing.once('close', () => over(outgoing));
     const otherwise = () => void listener(incoming, outgoing);
     if (!o.fast(incoming, outgoing, otherwise)) otherwise();
-  });
-  server.maxRequestsPerSocket = MOST_REQUESTS_PER_SOCKET;
+  }
 
-  server.on('connection', (socket: Socket) => {
+  function prepared(server: Server, on: Listener): Server {
+    server.maxRequestsPerSocket = MOST_REQUESTS_PER_SOCKET;
+    server.on('connection', (socket: Socket) => {
+      listeners.set(socket, on);
+      // Behind the Unix socket stands one proxy for everybody.
+      if (on === 'tcp') connected(socket);
+    });
+    server.on('clientError', clientError);
+    servers.push(server);
+    return server;
+  }
+
+  const servers: Server[] = [];
+  const server = prepared(createServer(NODE_LIMITS, serve), 'tcp');
+
+  function connected(socket: Socket): void {
     const address = socket.remoteAddress;
     const key = addressKey(address);
     const leave = connections.enter(key);
@@ -68,11 +89,11 @@ export function createNodeServer(o: {
     const error = new OpsError('limit', 'Too many connections from this address.', {
       hint: 'Close some, or raise `http.connectionsPerAddress`.',
     });
-    const id = refusals.record({ address, key, recorded: false }, 'a connection', error);
+    const id = refusals.record({ address, key, listener: 'tcp', recorded: false }, 'a connection', error);
     answerBare(socket, 429, rpcError(null, error, id));
-  });
+  }
 
-  server.on('clientError', (thrown: NodeJS.ErrnoException, socket: Socket) => {
+  function clientError(thrown: NodeJS.ErrnoException, socket: Socket): void {
     if (thrown.code === 'ERR_HTTP_REQUEST_TIMEOUT' && o.patient?.(socket)) return;
     if (thrown.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy();
@@ -80,7 +101,7 @@ export function createNodeServer(o: {
     }
     const [status, message, hint] = CLIENT_ERRORS[thrown.code ?? ''] ?? NOT_HTTP;
     answerBare(socket, status, rpcError(null, new OpsError('validation', message, { hint }), newId(), -32_600));
-  });
+  }
 
   return {
     async listen({ host, port }) {
@@ -95,11 +116,12 @@ export function createNodeServer(o: {
       server.off('error', reject);
       return server.address() as AddressInfo;
     },
+    beside: (on, open) => open(prepared(createServer(NODE_LIMITS, serve), on)),
     lasting(outgoing) {
       if (outgoing) over(outgoing);
     },
     async close(drainMs, then) {
-      const gone = server.listening ? new Promise((resolve) => server.close(resolve)) : undefined;
+      const gone = servers.filter((s) => s.listening).map((s) => new Promise((resolve) => s.close(resolve)));
       if (underWay.size > 0) {
         const { promise, resolve } = Promise.withResolvers<void>();
         const timer = setTimeout(resolve, drainMs);
@@ -108,8 +130,8 @@ export function createNodeServer(o: {
         clearTimeout(timer);
       }
       await then();
-      server.closeAllConnections();
-      await gone;
+      for (const s of servers) s.closeAllConnections();
+      await Promise.all(gone);
     },
   };
 }

@@ -5,7 +5,7 @@
  */
 import type { Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
-import type { Scope } from '../core/scopes.ts';
+import type { Listener, Recognised } from '../policy/credentials.ts';
 import type { Door } from '../policy/ports.ts';
 import { createWindow } from './limits.ts';
 import { rpcCode, rpcError } from './results.ts';
@@ -15,6 +15,9 @@ export interface Visit {
   address: string | undefined;
   /** The address as limits count it. */
   key: string;
+  listener: Listener;
+  /** Asked once (recognise.ts). */
+  recognised?: Recognised | Promise<Recognised>;
   principal?: Principal;
   /** It has its audit record. */
   recorded: boolean;
@@ -67,25 +70,6 @@ export function createRefusals(o: { door: Door; newId(): string; perMinute: numb
 export function json(body: unknown, status: number, headers: Record<string, string> = {}): Response {
   return new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json', ...headers } });
 }
-
-const REALM = 'Bearer realm="deckhand"';
-
-/** `error` only when a token was sent (RFC 6750); no `resource_metadata`, because there is no authorization server to name. */
-export function unauthorised(sent: boolean): { error: OpsError; headers: Record<string, string> } {
-  const error = new OpsError(
-    'permission',
-    sent ? 'The token is unknown, expired or revoked.' : 'A bearer token is needed.',
-    {
-      hint: 'On the host, `deckhand token add NAME --role viewer` makes one; send it as `Authorization: Bearer TOKEN`.',
-    },
-  );
-  const challenge = sent ? `${REALM}, error="invalid_token", error_description="${error.message}"` : REALM;
-  return { error, headers: { 'www-authenticate': challenge } };
-}
-
-export const insufficientScope = (scopes: readonly Scope[]): Record<string, string> => ({
-  'www-authenticate': `${REALM}, error="insufficient_scope", scope="${scopes.join(' ')}"`,
-});
 
 export const retryAfter = (ms: number | undefined): Record<string, string> => ({
   'retry-after': String(Math.max(1, Math.ceil((ms ?? 1_000) / 1_000))),

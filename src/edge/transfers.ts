@@ -5,11 +5,12 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Principal } from '../core/call.ts';
 import { CODES, OpsError, toOpsError } from '../core/errors.ts';
 import type { Down, TransferDesk, Upload } from '../policy/transfers.ts';
-import { bearerOf } from './gate.ts';
-import { type Refusal, type Refusals, retryAfter, unauthorised, type Visit } from './refusals.ts';
+import type { Challenges } from './challenges.ts';
+import { headerOf } from './fast.ts';
+import type { Recognise } from './recognise.ts';
+import { type Refusal, type Refusals, retryAfter, type Visit } from './refusals.ts';
 import { hasLeft, receive, send } from './transfer_bytes.ts';
 import { offsetOf, rangeOf } from './transfer_headers.ts';
 
@@ -27,7 +28,8 @@ export interface TransferRoute {
 
 export interface TransferRouteOptions {
   desk: TransferDesk;
-  bearer(secret: string): Principal | null;
+  recognise: Recognise;
+  challenges: Challenges;
   /** Host, Origin and rate of the address. Null: refused, and the long way says so. */
   knock(incoming: IncomingMessage): Visit | null;
   /** A stop does not wait for it. */
@@ -69,16 +71,15 @@ export function createTransferRoute(o: TransferRouteOptions): TransferRoute {
   }
 
   async function serve(handle: string, visit: Visit, incoming: IncomingMessage, outgoing: ServerResponse) {
-    const { method = '', headers } = incoming;
-    const secret = bearerOf(headers.authorization);
-    const principal = secret ? o.bearer(secret) : null;
-    if (principal) visit.principal = principal;
+    const { method = '' } = incoming;
+    const who = await o.recognise(visit, (name) => headerOf(incoming, name));
+    const principal = 'principal' in who ? who.principal : null;
     // A handle alone serves only where the owner allows it, and only what moves the bytes.
-    const link = secret === undefined && (method === 'GET' || method === 'PUT');
+    const link = !('principal' in who) && !who.sent && (method === 'GET' || method === 'PUT');
     const found = principal || link ? desk.find(handle, principal) : null;
-    if (!found && !principal) {
-      const { error, headers: more } = unauthorised(secret !== undefined);
-      return refuse(incoming, outgoing, visit, error, { status: 401, headers: more });
+    if (!found && !('principal' in who)) {
+      const { error, ...rest } = o.challenges.refusal(who);
+      return refuse(incoming, outgoing, visit, error, rest);
     }
     if (!found) return refuse(incoming, outgoing, visit, missing(), { status: 404 });
     const knock = { id: o.newId(), address: visit.address, link: principal === null };

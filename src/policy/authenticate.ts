@@ -3,8 +3,10 @@
  * itself (clientInfo, headers) never reaches this file.
  */
 import type { Principal } from '../core/call.ts';
+import { OpsError } from '../core/errors.ts';
 import type { Role, Scope } from '../core/scopes.ts';
 import { scopesOf } from '../core/scopes.ts';
+import type { Authenticate } from './credentials.ts';
 
 /** Launched by a client on this host: the uid is the kernel's word. */
 export const stdioPrincipal = (uid: number, role: Role): Principal => local('stdio', uid, role);
@@ -38,6 +40,20 @@ export function bearerPrincipal(tokens: TokenSource, secret: string): Principal 
     scopes: scopesOfRecord(record),
     expiresAtMs: record.expiresAtMs,
     valid: () => tokens.holds(record),
+  };
+}
+
+const MAKE_ONE =
+  'On the host, `deckhand token add NAME --role viewer` makes one; send it as `Authorization: Bearer TOKEN`.';
+
+/** Tokens of the store and nothing else. */
+export function byToken(find: (secret: string) => Principal | null): Authenticate {
+  return ({ bearer }) => {
+    const principal = bearer ? find(bearer) : null;
+    if (principal) return { principal };
+    const sent = bearer !== undefined;
+    const what = sent ? 'The token is unknown, expired or revoked.' : 'A bearer token is needed.';
+    return { refused: new OpsError('permission', what, { hint: MAKE_ONE }), status: 401, sent };
   };
 }
 

@@ -12,6 +12,8 @@ export interface Shown {
   listener: Listener;
   /** Of the client, as limits and records see it: the socket's, or what a trusted proxy says. */
   address: string | undefined;
+  /** Of `Authorization: Bearer`: undefined, none was sent; null, one that cannot be read (RFC 6750 2.1). */
+  bearer: string | null | undefined;
   /** By lower-case name; one that was sent several times is joined by `, ` as node:http does. */
   header(name: string): string | undefined;
 }

@@ -2,10 +2,12 @@
  * The official conformance suite: (a) all that a revision requires, against the server that the suite expects, behind the product's own
  * HTTP stack; (b) what can be asked of Deckhand as it is, against `deckhand serve` itself. Both through a relay that adds the token.
  */
+
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type HttpFace, mount } from '../../src/edge/http.ts';
+import { byToken } from '../../src/policy/authenticate.ts';
 import { overHttp, type Place, place, type Served, serve } from '../e2e/product.ts';
 import { fixtureDoor, quiet, who } from '../edge/fixture-door.ts';
 import { fixture } from './fixture.ts';
@@ -22,7 +24,7 @@ async function fixtureFace(sessions: boolean): Promise<{ face: HttpFace; through
   const face = mount(
     {
       door,
-      bearer: (secret) => (secret === TOKEN ? who('token:suite', ['system:read']) : null),
+      authenticate: byToken((secret) => (secret === TOKEN ? who('token:suite', ['system:read']) : null)),
       info: { hostname: 'box', kind: 'vm', version: '1' },
       live: () => true,
       ready: () => ({ ready: true, reasons: [] }),

@@ -3,11 +3,13 @@
  * random ones; and they behave the same when the client leaves, the call is slow, times out, or the server stops. A request goes
  * the long way here by a header that asks for it and that nothing else reads.
  */
+
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Principal } from '../../src/core/call.ts';
+import { byToken } from '../../src/policy/authenticate.ts';
 import { type Rig, rig } from '../fakes/policy.ts';
 import { stage, untilAborted } from '../fakes/tools.ts';
 import { who } from './fixture-door.ts';
@@ -41,7 +43,7 @@ async function server(over: Parameters<typeof web>[0] = {}, policy: Parameters<t
     expired: who('token:expired', ['system:read'], { expiresAtMs: 1 }),
   };
   const w = web(
-    { bearer: (s) => tokens[s] ?? null, newId: () => 'an-id', now: r.clock.now, ...over },
+    { authenticate: byToken((s) => tokens[s] ?? null), newId: () => 'an-id', now: r.clock.now, ...over },
     { door: r.door, records: [], waitMs: { now: null } },
   );
   const { url } = await w.face.listen();
@@ -422,7 +424,7 @@ describe.each(WAYS)('by the %s way', (way) => {
       bearers++;
       return who('token:full', ['system:read']);
     };
-    const at = await server({ bearer });
+    const at = await server({ authenticate: byToken(bearer) });
     const { socket } = knock(at, way, '{"jsonrpc"', 1_000);
     // Once its head has been read.
     await vi.waitFor(() => expect(bearers).toBe(1));

@@ -2,6 +2,7 @@
 
 import type { Principal } from '../../src/core/call.ts';
 import { createHttp, type HttpFace, type HttpOptions } from '../../src/edge/http.ts';
+import { byToken } from '../../src/policy/authenticate.ts';
 import { type FixtureDoor, fixtureDoor, quiet, who } from './fixture-door.ts';
 
 export const TOKENS: { [secret: string]: Principal } = {
@@ -27,7 +28,7 @@ export function web(over: Over = {}, door = fixtureDoor()): Web {
   const ready = { reasons: [] as string[] };
   const face = createHttp({
     door: door.door,
-    bearer: (secret) => TOKENS[secret] ?? null,
+    authenticate: byToken((secret) => TOKENS[secret] ?? null),
     info,
     live: () => live.now,
     ready: () => ({ ready: ready.reasons.length === 0, reasons: ready.reasons }),

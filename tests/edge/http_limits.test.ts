@@ -1,7 +1,9 @@
 /** Limits of the HTTP face: sessions, addresses, connections, slow senders, streams, the port; over real sockets where it matters. */
+
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { addressKey, createConnections, createWindow } from '../../src/edge/limits.ts';
+import { byToken } from '../../src/policy/authenticate.ts';
 import { legacy, modern, type Web, web } from './fixture-http.ts';
 import { stage } from './fixture-tools.ts';
 
@@ -186,10 +188,10 @@ describe('addresses', () => {
     const w = web({
       now: () => 1_000,
       http: { requestsPerMinutePerAddress: 3 },
-      bearer: () => {
+      authenticate: byToken(() => {
         asked++;
         return null;
-      },
+      }),
     });
     const statuses = [];
     for (let i = 0; i < 10; i++) statuses.push((await w.post(legacy('tools/list'))).status);

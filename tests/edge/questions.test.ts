@@ -2,7 +2,9 @@
  * A question to the client's user, over HTTP with the real door: both eras, and everything that an answer can be which is not the yes of
  * somebody who was asked just this. Over stdio and on the product's processes: tests/e2e/questions.test.ts.
  */
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { byToken } from '../../src/policy/authenticate.ts';
 import { type Call, type Client, type Era, type Message, overHttp, until } from '../e2e/work_client.ts';
 import { type Rig, rig } from '../fakes/policy.ts';
 import { stage } from '../fakes/tools.ts';
@@ -31,7 +33,7 @@ async function serving(over: Parameters<typeof rig>[0] = {}, askMs?: number): Pr
     two: who('token:two', ['system:write']),
   };
   const w = web(
-    { bearer: (s) => tokens[s] ?? null, now: r.clock.now, ...(askMs === undefined ? {} : { askMs }) },
+    { authenticate: byToken((s) => tokens[s] ?? null), now: r.clock.now, ...(askMs === undefined ? {} : { askMs }) },
     { door: r.door, records: [], waitMs: { now: null } },
   );
   const { url } = await w.face.listen();

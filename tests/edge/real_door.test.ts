@@ -1,10 +1,12 @@
 /** The faces over the real door: one record for each request, whatever it was; random bodies; and what a model is shown. */
+
 import fc from 'fast-check';
 import { encode } from 'gpt-tokenizer';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { OpsError } from '../../src/core/errors.ts';
 import { instructions, listed, serverName } from '../../src/edge/listing.ts';
 import { failureText, toResult } from '../../src/edge/results.ts';
+import { byToken } from '../../src/policy/authenticate.ts';
 import { rig } from '../fakes/policy.ts';
 import { longTool, lookTool, renameTool, stage } from '../fakes/tools.ts';
 import { who } from './fixture-door.ts';
@@ -13,7 +15,10 @@ import { info, legacy, modern, web } from './fixture-http.ts';
 function real(over: Parameters<typeof rig>[0] = {}) {
   const r = rig(over);
   const tokens = { full: who('token:full', ['system:write', 'logs:read']), small: who('token:small', ['system:read']) };
-  const w = web({ bearer: (s) => tokens[s as 'full'] ?? null }, { door: r.door, records: [], waitMs: { now: null } });
+  const w = web(
+    { authenticate: byToken((s) => tokens[s as 'full'] ?? null) },
+    { door: r.door, records: [], waitMs: { now: null } },
+  );
   return { ...w, rig: r };
 }
 
@@ -75,7 +80,7 @@ describe('one record for each request', () => {
     const w = real();
     const deep = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"fixture_look","arguments":{"limit":${'['.repeat(depth)}${']'.repeat(depth)}}}}`;
     const face = web(
-      { bearer: () => who('token:full', ['system:read']), http: { maxBodyBytes: 1 << 20 } },
+      { authenticate: byToken(() => who('token:full', ['system:read'])), http: { maxBodyBytes: 1 << 20 } },
       { door: w.rig.door, records: [], waitMs: { now: null } },
     );
     const response = await face.post(deep);

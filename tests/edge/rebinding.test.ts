@@ -1,7 +1,9 @@
 /** Web pages that are not ours: DNS rebinding and cross-origin requests, with the SDK's own handler as the control that lets them in. */
+
 import { createMcpHandler } from '@modelcontextprotocol/server';
 import { describe, expect, test } from 'vitest';
 import { createMcpFactory } from '../../src/edge/mcp.ts';
+import { byToken } from '../../src/policy/authenticate.ts';
 import { quiet } from './fixture-door.ts';
 import { info, modern, TOKENS, web } from './fixture-http.ts';
 
@@ -97,10 +99,10 @@ describe('Origin', () => {
     let asked = 0;
     const w = web({
       http: { allowedOrigins: ['https://app.example.org'] },
-      bearer: (s) => {
+      authenticate: byToken((s) => {
         asked++;
         return TOKENS[s] ?? null;
-      },
+      }),
     });
     const m = modern('tools/call', { name: 'system_overview', arguments: {} });
     const response = await w.post(m.body, { ...m.headers, host: 'localhost:7070', origin });

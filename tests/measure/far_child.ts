@@ -1,9 +1,11 @@
 /** The other Deckhand of a namespace test: its whole house on a port, and a token for it in a file. Arguments: folder, address. Prints `up`. */
+
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { createHttp } from '../../src/edge/http.ts';
+import { byToken } from '../../src/policy/authenticate.ts';
 import { quiet } from '../fakes/policy.ts';
 
 const [dir = '', address = ''] = process.argv.slice(2);
@@ -28,7 +30,7 @@ const face = createHttp({
   live: () => true,
   ready: app.ready,
   measures: app.measures,
-  bearer: app.principals.bearer,
+  authenticate: byToken(app.principals.bearer),
 });
 await face.listen();
 writeFileSync(join(dir, 'token'), app.tokens.add({ name: 'near', role: 'viewer' }).secret, { mode: 0o600 });

@@ -1,4 +1,5 @@
 /** Both ends of a measurement, on loopback: the client of src/host/net/measure.ts and the route of src/edge/measure.ts. */
+
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -9,9 +10,12 @@ import { deflateSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { OpsError } from '../../src/core/errors.ts';
 import { MEASURE, type MeasureSession } from '../../src/core/measure.ts';
+import { createChallenges } from '../../src/edge/challenges.ts';
 import { createMeasureRoute } from '../../src/edge/measure.ts';
+import { createRecognise } from '../../src/edge/recognise.ts';
 import { createRefusals } from '../../src/edge/refusals.ts';
 import { measureHost } from '../../src/host/net/measure.ts';
+import { byToken } from '../../src/policy/authenticate.ts';
 import { createMeasures } from '../../src/policy/measures.ts';
 import { rig, who } from '../fakes/policy.ts';
 import { type Certificates, certificates } from '../net/certificates.ts';
@@ -48,8 +52,9 @@ async function far({ tls = false, on = true, scopes = ['net:read'] as string[], 
   const door = { ...r.door, refused: (q: { what: string }) => void refused.push(q.what) };
   const route = createMeasureRoute({
     desk: createMeasures(on, r.policy),
-    bearer: (secret) => (secret === SECRET ? who('token:near', scopes as never) : null),
-    knock: (incoming) => ({ address: incoming.socket.remoteAddress, key: 'k', recorded: false }),
+    recognise: createRecognise(byToken((secret) => (secret === SECRET ? who('token:near', scopes as never) : null))),
+    challenges: createChallenges(),
+    knock: (incoming) => ({ address: incoming.socket.remoteAddress, key: 'k', listener: 'tcp', recorded: false }),
     lasting() {},
     refusals: createRefusals({ door, newId: () => 'id', perMinute: 100, now: Date.now }),
     headers: [],

@@ -1,4 +1,5 @@
 /** The house with the tools that move whole files, its HTTP face on a port, a folder to write in, and two tokens. */
+
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { type App, createApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Call, Outcome } from '../../src/core/call.ts';
 import { createHttp, type HttpFace } from '../../src/edge/http.ts';
+import { byToken } from '../../src/policy/authenticate.ts';
 import { fileDownload } from '../../src/tools/file_download.ts';
 import { fileUpload } from '../../src/tools/file_upload.ts';
 import { resultQuery } from '../../src/tools/result_query.ts';
@@ -65,7 +67,7 @@ export async function house(
     live: () => true,
     ready: app.ready,
     transfers: app.transfers,
-    bearer: app.principals.bearer,
+    authenticate: byToken(app.principals.bearer),
     drainMs: 2_000,
     ...(o.idleMs === undefined ? {} : { idleMs: o.idleMs }),
   });
