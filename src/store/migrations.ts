@@ -70,4 +70,15 @@ export const MIGRATIONS: readonly string[] = [
     disk TEXT NOT NULL, at INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (disk, at)
   ) STRICT, WITHOUT ROWID;
   `,
+  // Who was here, from where, and what the rules were at the last start. Whoever does not know the tables does without.
+  `
+  CREATE TABLE seen (
+    principal TEXT NOT NULL, address TEXT NOT NULL, mark TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    last_address TEXT NOT NULL, uses INTEGER NOT NULL, days INTEGER NOT NULL, PRIMARY KEY (principal, address)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX seen_last ON seen (address, last);
+  CREATE TABLE policy_seen (
+    role TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (role, name)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
