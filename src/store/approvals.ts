@@ -7,6 +7,7 @@ import type { ApprovalState } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Risk, Scope } from '../core/scopes.ts';
 import type { Target } from '../core/tool.ts';
+import { spendLinks } from './approval_links.ts';
 import type { Db, Row, Sql } from './db.ts';
 import { newHandle } from './handles.ts';
 
@@ -45,6 +46,14 @@ export interface Approval extends Required<Omit<ApprovalInput, 'diff'>> {
   because: string | null;
 }
 
+export interface Answer {
+  approver: string;
+  granted: boolean;
+  because?: string;
+  /** The link that it was given by, which is used up with it. */
+  link?: string;
+}
+
 /** Called inside the transaction, with the row as it becomes: when the record of it cannot be written, it does not happen. */
 type Before = (approval: Approval) => void;
 
@@ -57,7 +66,7 @@ export interface Approvals {
   waiting(): Approval[];
   /** Newest first, also what has been decided, used or has expired, as long as it is remembered. */
   recent(most: number): Approval[];
-  decide(id: string, answer: { approver: string; granted: boolean; because?: string }, before?: Before): Approval;
+  decide(id: string, answer: Answer, before?: Before): Approval;
   /** Uses a granted one up, durably: of two calls only one gets it. Null when there is none. */
   use(binding: Binding, before?: Before): Approval | null;
   /** Marks what has run out, each row once for all processes, and gives those. */
@@ -161,7 +170,7 @@ export function openApprovals(db: Db, over: Partial<ApprovalBounds> = {}): Appro
           .map((row) => fromRow(row, b.now())),
       ),
 
-    decide(id, { approver, granted, because }, before) {
+    decide(id, { approver, granted, because, link }, before) {
       return db.tx(
         (sql) => {
           const found = one(sql, id);
@@ -185,6 +194,7 @@ export function openApprovals(db: Db, over: Partial<ApprovalBounds> = {}): Appro
             because ?? null,
             id,
           );
+          spendLinks(sql, id, link, b.now());
           const decided = one(sql, id) as Approval;
           before?.(decided);
           return decided;

@@ -81,4 +81,12 @@ export const MIGRATIONS: readonly string[] = [
     role TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (role, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  // Links to decide by. They go with their question.
+  `
+  CREATE TABLE approval_links (
+    hash TEXT PRIMARY KEY, approval TEXT NOT NULL REFERENCES approvals (id) ON DELETE CASCADE,
+    channel TEXT NOT NULL, expires INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX approval_links_approval ON approval_links (approval);
+  `,
 ];
