@@ -312,7 +312,8 @@ describe.runIf(real)('changes on Docker 26', { timeout: 120_000 }, () => {
     expect(took).toBeLessThan(5_000);
     const u = performance.now();
     expect((await failed(containers.list())).code).toBe('unavailable');
-    expect(performance.now() - u).toBeLessThan(100);
+    // At once, beside what was waited for before.
+    expect(performance.now() - u).toBeLessThan(took / 5);
     lab.signal('SIGCONT');
     await until('it answers', () => containers.list({ all: true }).catch(() => null));
   });

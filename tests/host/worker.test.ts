@@ -35,7 +35,7 @@ afterEach(() => {
 let count = 0;
 function hanging(o: { deadlineMs?: number; maxLost?: number } = {}) {
   let time = 1_000;
-  const pool = new StatfsPool({ deadlineMs: 60, now: () => time++, source: HANGING, ...o });
+  const pool = new StatfsPool({ deadlineMs: 300, now: () => time++, source: HANGING, ...o });
   const entry = { pool, release: [] as string[] };
   pools.push(entry);
   return {
@@ -71,7 +71,7 @@ test('one that hangs is given up, remembered, and the others go on', async () =>
   expect(pool.abandoned()).toBe(1);
   const from = performance.now();
   expect(await pool.ask('bad', bad.path)).toMatchObject({ hung: true });
-  expect(performance.now() - from).toBeLessThan(20);
+  expect(performance.now() - from).toBeLessThan(150);
   expect(pool.abandoned()).toBe(1);
 });
 
