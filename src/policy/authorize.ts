@@ -78,7 +78,9 @@ function likely(name: string, names: string[]): string[] {
   return near.length > 0 ? near : names.slice(0, 30);
 }
 
-const current = (who: Principal, now: number) => (who.expiresAtMs === null || who.expiresAtMs > now) && who.valid();
+/** Neither run out nor revoked. */
+export const current = (who: Principal, now: number) =>
+  (who.expiresAtMs === null || who.expiresAtMs > now) && who.valid();
 
 /** A tool that takes back changes asks for their scopes; who holds none that changes anything has nothing to take back. */
 const useless = (who: Principal, t: Seen): boolean =>
