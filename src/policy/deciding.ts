@@ -1,9 +1,9 @@
 /**
  * What a person does with the questions that wait: look at them and say yes or no. Reached by `deckhand approve`, `deny`, `approvals`
- * and the question of `deckhand call` alone: no tool and no route of the HTTP face leads here. Each step of an approval's life is on
- * record: asked, granted, refused, used, expired; and an answer that did not count.
+ * and the question of `deckhand call`, and by links that were sent out (links.ts, which says who may use one): no tool leads here. Each
+ * step of an approval's life is on record: asked, granted, refused, used, expired; and an answer that did not count.
  */
-import type { ApprovalState, Log } from '../core/call.ts';
+import type { ApprovalState, Log, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import { reveal } from '../core/foreign.ts';
 import type { Approval, Approvals as Store } from '../store/approvals.ts';
@@ -17,10 +17,18 @@ export interface Deciding {
   /** Newest first, also what has been decided. */
   recent(): Approval[];
   get(id: string): Approval | null;
-  /** `approver`: `cli:<uid>` or `tty:<uid>`, as the face knows it and never as a caller says. */
-  decide(id: string, answer: { approver: string; granted: boolean; because?: string }): Approval;
+  decide(id: string, answer: Answer): Approval;
   /** Puts on record what has run out since. */
   expire(): void;
+}
+
+export interface Answer {
+  /** `cli:<uid>`, `tty:<uid>` or, by a link, a principal: as the face knows it and never as a caller says. */
+  approver: string;
+  granted: boolean;
+  because?: string;
+  /** By which it was given, whom that was sent to, and what the approver showed. */
+  link?: { handle: string; channel: string; credential?: Principal['credential'] };
 }
 
 const RECENT = 50;
@@ -57,7 +65,7 @@ export function createDeciding(o: { store: Store; audit: Pick<Audit, 'append'>; 
       return store.recent(RECENT);
     },
     get: (id) => store.get(id),
-    decide(id, { approver, granted, because }) {
+    decide(id, { approver, granted, because, link }) {
       expire();
       const found = store.get(id);
       // Who sits at the terminal answers for the call that was made there, and for no other.
@@ -66,7 +74,10 @@ export function createDeciding(o: { store: Store; audit: Pick<Audit, 'append'>; 
           hint: `Decide with: deckhand approve ${id}`,
         });
       const said = because === undefined ? {} : { because: oneLine(reveal(because)).slice(0, BECAUSE) };
-      return store.decide(id, { approver, granted, ...said }, (a) => life(granted ? 'granted' : 'refused', a));
+      const by = link && { via: 'link', channel: link.channel, credential: link.credential };
+      return store.decide(id, { approver, granted, ...said, ...(link ? { link: link.handle } : {}) }, (a) =>
+        life(granted ? 'granted' : 'refused', a, by),
+      );
     },
     expire,
   };
