@@ -1,4 +1,4 @@
-/** Words of OAuth that settings and rules share. Types and constants only. */
+/** Words of OAuth that settings, rules and the host share. Types and constants only. */
 
 /** Signatures by a private key. None that shares a secret with the issuer, and never `none` (RFC 8725 3.1). */
 export const SIGNATURES = [
@@ -15,3 +15,20 @@ export const SIGNATURES = [
   'PS512',
 ] as const;
 export type Signature = (typeof SIGNATURES)[number];
+
+/** One bounded question to an issuer, over https. */
+export interface JsonAsk {
+  url: string;
+  /** The host of the URL stands in the owner's settings. What only an issuer's metadata names may not lead to this machine itself. */
+  named: boolean;
+  /** PEM of the only authority that counts; absent: those that the system knows. */
+  caFile?: string;
+  /** Sent as a form; absent: a GET. */
+  form?: Readonly<Record<string, string>>;
+  /** Shown as HTTP Basic (RFC 6749 2.3.1); the secret is read when it is used. */
+  client?: { id: string; secretFile?: string };
+  signal?: AbortSignal;
+}
+
+/** `body` is null where it is no JSON. Rejects with `unavailable`, `timeout` or `limit` where there is no answer within its bounds. */
+export type AskJson = (ask: JsonAsk) => Promise<{ status: number; body: unknown }>;
