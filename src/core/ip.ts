@@ -96,6 +96,15 @@ const masked = (ip: Ip, length: number): bigint => {
   return (ip.bits >> rest) << rest;
 };
 
+/** One customer's worth: IPv4 as it is, also when mapped into IPv6; IPv6 by its /64, because one machine has all of those. Null: no address. */
+export function networkOf(address: string): string | null {
+  const ip = parseIp(address);
+  if (ip === null) return null;
+  if (ip.family === 4) return ipText(ip);
+  if (ip.bits >> 32n === 0xffffn) return ipText({ family: 4, bits: ip.bits & 0xffffffffn });
+  return `${ipText({ family: 6, bits: masked(ip, 64) })}/64`;
+}
+
 export const holdsIp = (prefix: Prefix, ip: Ip): boolean =>
   prefix.family === ip.family && masked(ip, prefix.length) === prefix.bits;
 
