@@ -18,6 +18,8 @@ export interface Principal {
   aliases?: readonly string[];
   /** What its credential holds by itself; roles of the owner's config add to it (policy/access.ts). */
   scopes: ReadonlySet<Scope>;
+  /** Of one that policy knows: what its credential holds, where `scopes` has those of its roles, too. */
+  own?: ReadonlySet<Scope>;
   /** Names of roles that its credential gives; those of `principals` come on top. */
   roles?: readonly string[];
   /** What tells this credential from others of the same principal, for the record: fingerprint, `jti`, issuer, node. Never secret. */
@@ -43,6 +45,8 @@ export interface Call {
   client?: string;
   /** Socket address of an HTTP caller. */
   address?: string;
+  /** Of an HTTP caller: for the record. */
+  listener?: 'tcp' | 'tailnet';
   progress?: (p: Progress) => void;
   /** What this connection asked to be narrowed to (`?toolsets=…&readonly`); config stays the upper bound. */
   narrow?: Narrow;

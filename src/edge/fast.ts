@@ -145,7 +145,8 @@ export function createFast(o: FastOptions): Fast {
     };
   }
 
-  function callOf(asked: Asked, principal: Principal, narrow: Narrow | undefined, { address }: Visit): Call | null {
+  function callOf(asked: Asked, principal: Principal, narrow: Narrow | undefined, visit: Visit): Call | null {
+    const { address, listener } = visit;
     const tool = door.catalog.tools.find((t) => t.name === asked.tool);
     // Changes are few, and may come to ask the client something.
     if (!tool || tool.change) return null;
@@ -156,6 +157,7 @@ export function createFast(o: FastOptions): Fast {
       args: asked.args,
       principal,
       signal: NEVER,
+      listener,
       ...(address === undefined ? {} : { address }),
       ...(narrow === undefined ? {} : { narrow }),
       ...(asked.client === undefined ? {} : { client: asked.client }),

@@ -29,6 +29,7 @@ export interface Caller {
   face: Face;
   principal: Principal | undefined;
   address?: string | undefined;
+  listener?: Call['listener'];
   narrow?: Narrow | undefined;
   /** The request has its audit record: whoever refuses it from here on must not write another. */
   recorded(id: RequestId): void;
@@ -116,6 +117,7 @@ export function createMcpFactory(o: McpOptions): McpFactory {
         principal: caller.principal,
         signal: cancel.signal,
         ...(caller.address === undefined ? {} : { address: caller.address }),
+        ...(caller.listener === undefined ? {} : { listener: caller.listener }),
         ...(caller.narrow === undefined ? {} : { narrow: caller.narrow }),
         ...(client === undefined ? {} : { client }),
         ...(progress === undefined ? {} : { progress }),

@@ -101,6 +101,7 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
       face: 'mcp-http',
       principal,
       address: visit.address,
+      listener: visit.listener,
       narrow,
       recorded() {
         visit.recorded = true;
@@ -199,6 +200,7 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
       principal: caller.principal,
       signal: NEVER,
       ...(caller.address === undefined ? {} : { address: caller.address }),
+      listener: visit.listener,
       ...(caller.narrow === undefined ? {} : { narrow: caller.narrow }),
     };
     const tool = door.catalog.tools.find((t) => t.name === target.tool);
@@ -246,7 +248,8 @@ export function httpRefusal(
   const needed = tool ? scopesNeeded(tool, call.args, principal) : [];
   if (needed.every((s) => holds(principal.scopes, s))) return null;
   // Would all scopes help? Where the mode forbids it, they would not, and the door's own words say so.
-  if (!door.visible({ ...principal, scopes: new Set(['admin']) }, call.narrow).includes(tool as Tool)) return null;
+  const all: ReadonlySet<Scope> = new Set(['admin']);
+  if (!door.visible({ ...principal, scopes: all, own: all }, call.narrow).includes(tool as Tool)) return null;
   return { status: 403, headers: () => challenges.insufficientScope(needed) };
 }
 

@@ -1,13 +1,13 @@
 /**
- * Answers of the HTTP face to requests that never become a call, and their records: one each, but a flood of them from one address
- * is put on record once a minute, because otherwise whoever can knock could wash the audit away. Bodies are JSON-RPC errors with the
- * next step in them; none says more about the server than the caller needs.
+ * Answers of the HTTP face to requests that never become a call, and their records: each is told to the door exactly once, which counts
+ * equal ones together (policy/refusals.ts), so that the numbers on record add up to what was refused. Bodies are JSON-RPC errors with
+ * the next step in them; none says more about the server than the caller needs.
  */
 import type { Principal } from '../core/call.ts';
-import { OpsError } from '../core/errors.ts';
+import type { OpsError } from '../core/errors.ts';
 import type { Listener, Recognised } from '../policy/credentials.ts';
 import type { Door } from '../policy/ports.ts';
-import { createWindow } from './limits.ts';
+import type { Rated } from './limits_admission.ts';
 import { rpcCode, rpcError } from './results.ts';
 
 /** One HTTP request, as far as it has come. */
@@ -16,6 +16,12 @@ export interface Visit {
   /** The address as limits count it. */
   key: string;
   listener: Listener;
+  /** By which its credential is remembered (limits_admission.ts); null: none was sent. */
+  credential?: string | null;
+  /** On whose account it went, and what is left there. */
+  rated?: Rated;
+  /** While other instances are asked what they have counted. */
+  elsewhere?: Promise<void>;
   /** Asked once (recognise.ts). */
   recognised?: Recognised | Promise<Recognised>;
   principal?: Principal;
@@ -43,19 +49,13 @@ export interface Refusals {
   answer(visit: Visit, refusal: Refusal): Response;
 }
 
-export function createRefusals(o: { door: Door; newId(): string; perMinute: number; now(): number }): Refusals {
-  const window = createWindow(o);
+export function createRefusals(o: { door: Door; newId(): string }): Refusals {
   function record(visit: Visit, what: string, error: OpsError): string {
     const id = o.newId();
     if (visit.recorded) return id;
     visit.recorded = true;
-    const taken = window.take(visit.key);
-    const { address, principal } = visit;
-    if (taken.ok) o.door.refused({ id, face: 'mcp-http', principal, address, what, reason: error });
-    else if (taken.first) {
-      const reason = new OpsError('limit', 'More refusals of this address are not recorded before the next minute.');
-      o.door.refused({ id, face: 'mcp-http', principal, address, what, reason });
-    }
+    const { address, key, principal } = visit;
+    o.door.refused({ id, face: 'mcp-http', principal, address, source: key, what, reason: error });
     return id;
   }
   return {

@@ -57,6 +57,9 @@ export async function runChange(
       {
         call: call.id,
         who: who.id,
+        credential: who.credential,
+        address: call.address,
+        listener: call.listener,
         tool: tool.name,
         risk: job.risk,
         targets,

@@ -42,6 +42,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
   // 9. audit and 10. metrics stand here, so that no path through the door escapes them.
   const ms = p.clock.elapsed() - started;
   p.audit.append('call', closing(call, facts, outcome, ms, p));
+  p.security?.turnedAway({ code: label(outcome), who: call.principal?.id, address: call.address });
   p.metrics.observe(facts.tool ?? 'unknown', label(outcome), ms);
   p.log.debug({ call: call.id, tool: facts.tool, outcome: label(outcome), ms }, 'call');
   return outcome;
@@ -219,6 +220,8 @@ function closing(call: Call, facts: Facts, outcome: Outcome, ms: number, p: Poli
     call: call.id,
     face: call.face,
     who: call.principal?.id ?? 'anonymous',
+    credential: call.principal?.credential,
+    listener: call.listener,
     client: call.client === undefined ? undefined : strip(call.client).slice(0, 100),
     address: call.address,
     tool: tool ?? strip(call.tool).slice(0, 64),

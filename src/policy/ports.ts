@@ -20,6 +20,7 @@ import type { Mode, Risk, Scope } from '../core/scopes.ts';
 import type { Catalog, Preview, Target, Tool } from '../core/tool.ts';
 import type { Receipts as ReceiptStore } from '../store/receipts.ts';
 import type { Refusals } from './refusals.ts';
+import type { Security } from './security.ts';
 import type { TransferDesk } from './transfers.ts';
 
 /** What a face may do. Nothing else reaches a tool. */
@@ -40,6 +41,7 @@ export interface Refused {
   reason: OpsError;
   principal?: Principal | undefined;
   address?: string | undefined;
+  listener?: Call['listener'] | undefined;
   /** Method or path, already bounded by the face. */
   what: string;
 }
@@ -60,6 +62,8 @@ export interface Policy {
   /** What the audit holds, for whoever may read it. */
   records: AuditSearch;
   refusals: Refusals;
+  /** Absent in tests: nobody counts what is turned away. */
+  security?: Pick<Security, 'turnedAway'>;
   kept: Kept;
   work: Work;
   metrics: Metrics;

@@ -8,7 +8,7 @@ import type { Policy, Refused } from './ports.ts';
 
 const WINDOW_MS = 10_000;
 /** Who changes addresses with each request must not grow our memory: the rest is counted together, by code. */
-const MOST_KEYS = 1_000;
+const MOST_KEYS = 250;
 /** No principal and no address is called so. */
 const OTHERS = 'others';
 
@@ -28,7 +28,7 @@ interface Counted {
   ends: number;
 }
 
-export function createRefusals(p: Pick<Policy, 'audit' | 'clock' | 'redactor'>): Refusals {
+export function createRefusals(p: Pick<Policy, 'audit' | 'clock' | 'redactor' | 'security'>): Refusals {
   /** In the order of their windows' ends, because all windows are equally long. */
   const open = new Map<string, Counted>();
   let cancel: (() => void) | null = null;
@@ -39,7 +39,9 @@ export function createRefusals(p: Pick<Policy, 'audit' | 'clock' | 'redactor'>):
     if (c.count === 0) return;
     const { call: _, ...fields } = c.first;
     const time = { from: new Date(c.from).toISOString(), to: new Date(c.to).toISOString() };
-    const whose = key.startsWith(OTHERS) ? { who: OTHERS, address: undefined, what: undefined, why: undefined } : {};
+    const whose = key.startsWith(OTHERS)
+      ? { who: OTHERS, credential: undefined, address: undefined, what: undefined, why: undefined }
+      : {};
     p.audit.append('refused', { ...fields, ...whose, count: c.count, ...time });
   }
 
@@ -59,9 +61,10 @@ export function createRefusals(p: Pick<Policy, 'audit' | 'clock' | 'redactor'>):
 
   return {
     note(r) {
+      p.security?.turnedAway({ code: r.reason.code, who: r.principal?.id, address: r.address });
       const first = recordOf(r, p);
       // Many local clients have one address: who is known is counted alone.
-      const own = `${r.principal?.id ?? r.address ?? first.who} ${r.reason.code}`;
+      const own = `${r.principal?.id ?? r.source ?? r.address ?? first.who} ${r.reason.code}`;
       const key = open.has(own) || open.size < MOST_KEYS ? own : `${OTHERS} ${r.reason.code}`;
       const c = open.get(key);
       if (c) {
@@ -89,6 +92,8 @@ function recordOf(r: Refused, p: Pick<Policy, 'redactor'>): Record<string, unkno
     call: r.id,
     face: r.face,
     who: r.principal?.id ?? 'anonymous',
+    credential: r.principal?.credential,
+    listener: r.listener,
     address: r.address,
     what: strip(r.what).slice(0, 200),
     outcome: r.reason.code,
