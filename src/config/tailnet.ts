@@ -33,6 +33,16 @@ export const TailnetSettings = z.strictObject({
       defaultText: 'none: roles come from `principals` alone',
     },
   ),
+  service: set(
+    z
+      .string()
+      .max(70)
+      .regex(/^svc:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
+      .nullable()
+      .default(null),
+    'Tailscale service under which this server is offered: grants to it count then, in place of those to the host. Needs Tailscale 1.100.',
+    { expects: 'svc: and a name, e.g. svc:deckhand', defaultText: 'none: grants to the host count' },
+  ),
   funnel: set(
     z.enum(['deny', 'allow']).default('deny'),
     'Whether requests from the open Internet (Tailscale Funnel) are let in; then by an OAuth token alone, never by tailnet identity.',
