@@ -18,6 +18,7 @@ import { openSyslog, type Syslog, syslogTrouble } from './host/syslog.ts';
 import { createApprovals } from './policy/approve.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal } from './policy/authenticate.ts';
 import { createCoalescer } from './policy/coalesce.ts';
+import type { Authenticate } from './policy/credentials.ts';
 import { createDeciding, type Deciding } from './policy/deciding.ts';
 import { createMeasures, type MeasureDesk } from './policy/measures.ts';
 import { createMetrics } from './policy/metrics.ts';
@@ -50,6 +51,7 @@ import { becomeOwner, openState, type StateDir } from './store/state.ts';
 import { openTokens, type Tokens } from './store/tokens.ts';
 import { openWork } from './store/work.ts';
 import { catalog } from './tools/index.ts';
+import { type Auth, openAuth } from './wiring_auth.ts';
 
 export interface App {
   config: Loaded['config'];
@@ -63,6 +65,8 @@ export interface App {
   /** Who may measure the way here, over HTTP. */
   measures: MeasureDesk;
   principals: { stdio(): Principal; cli(): Principal; bearer(secret: string): Principal | null };
+  /** Who somebody is who comes over HTTP. Loads what that takes. */
+  auth(tailnet?: Authenticate): Promise<Auth>;
   tokens: Tokens;
   /** What a person at this host decides. No tool and no route of the HTTP face leads here. */
   deciding: Deciding;
@@ -311,6 +315,7 @@ export async function createApp(o: {
       cli: () => cliPrincipal(uid, config.cli.role),
       bearer: (secret) => bearerPrincipal(tokens, secret),
     },
+    auth: (tailnet) => openAuth({ config, find: (s) => bearerPrincipal(tokens, s), clock, log, tailnet }),
     tokens,
     deciding,
     receipts: (principal) => receiptsFor(principal, policy),

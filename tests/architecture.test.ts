@@ -29,8 +29,15 @@ const MAY: Record<string, { from: string[]; why: string }> = {
     why: 'the wiring of a first answer over stdio, before app.ts is loaded',
   },
   'app.ts': {
-    from: ['core', 'config', 'store', 'host', 'insight', 'tools', 'policy', 'log.ts', 'sampler.ts', 'file_indexer.ts'],
+    from: [
+      ...['core', 'config', 'store', 'host', 'insight', 'tools', 'policy', 'log.ts', 'sampler.ts', 'file_indexer.ts'],
+      'wiring_auth.ts',
+    ],
     why: 'the only wiring',
+  },
+  'wiring_auth.ts': {
+    from: ['core', 'config', 'host', 'policy'],
+    why: 'the wiring of who somebody is over HTTP: not loaded where nobody is asked elsewhere',
   },
 };
 
@@ -55,9 +62,10 @@ const ONLY: Record<string, { where: RegExp; instead: string }> = {
     instead: 'HTTP is a face; engines are asked by src/host/docker/transport.ts, others by host.probes',
   },
   'node:https': {
-    where: /^src\/host\/(?:docker\/transport|net\/measure)\.ts$/,
-    instead: 'ask src/host/docker/transport.ts, or host.measure',
+    where: /^src\/host\/(?:docker\/transport|net\/measure|net\/https_json)\.ts$/,
+    instead: 'ask src/host/docker/transport.ts, host.measure, or for JSON of an issuer host/net/https_json.ts',
   },
+  jose: { where: /^src\/policy\/oauth\//, instead: 'tokens of issuers are judged in one place' },
   'dns-packet': { where: /^src\/host\/net\/probe_dns\.ts$/, instead: 'ask host.probes.dns' },
   dockerode: { where: /^src\/host\/docker\//, instead: 'ask the host for `docker`' },
   pino: { where: /^src\/log\.ts$/, instead: 'take a Log' },

@@ -1,4 +1,4 @@
-/** Words of OAuth that settings, rules and the host share. Types and constants only. */
+/** Words of OAuth that settings, rules and the host share. No I/O. */
 
 /** Signatures by a private key. None that shares a secret with the issuer, and never `none` (RFC 8725 3.1). */
 export const SIGNATURES = [
@@ -32,3 +32,13 @@ export interface JsonAsk {
 
 /** `body` is null where it is no JSON. Rejects with `unavailable`, `timeout` or `limit` where there is no answer within its bounds. */
 export type AskJson = (ask: JsonAsk) => Promise<{ status: number; body: unknown }>;
+
+/**
+ * Scheme and host in lower case, no port where it is the usual one, no query, no fragment, no final slash: MCP's canonical form. Null for
+ * what is no https URL.
+ */
+export function canonicalUri(text: string): string | null {
+  if (!URL.canParse(text)) return null;
+  const { protocol, origin, pathname } = new URL(text);
+  return protocol === 'https:' ? `${origin}${pathname.replace(/\/+$/, '')}` : null;
+}

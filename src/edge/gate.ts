@@ -57,7 +57,8 @@ export function createGate(o: {
 const bracketed = (host: string) => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host);
 const quoted = (text: string | null | undefined) => JSON.stringify((text ?? '').slice(0, 100));
 
-const BEARER = /^bearer +([A-Za-z0-9._~+/=-]{1,1024})$/i;
+/** A JWT with the groups of its holder has some thousand characters; all headers together have 16 KiB (limits.ts). */
+const BEARER = /^bearer +([A-Za-z0-9._~+/=-]{1,12288})$/i;
 
 /** Only the header counts: a token in a URL ends up in logs and histories. `undefined`: none was sent. */
 export function bearerOf(authorization: string | null | undefined): string | null | undefined {

@@ -6,7 +6,7 @@ import type { Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Role, Scope } from '../core/scopes.ts';
 import { scopesOf } from '../core/scopes.ts';
-import type { Authenticate } from './credentials.ts';
+import type { Authenticate, Recognised } from './credentials.ts';
 
 /** Launched by a client on this host: the uid is the kernel's word. */
 export const stdioPrincipal = (uid: number, role: Role): Principal => local('stdio', uid, role);
@@ -46,16 +46,49 @@ export function bearerPrincipal(tokens: TokenSource, secret: string): Principal 
 const MAKE_ONE =
   'On the host, `deckhand token add NAME --role viewer` makes one; send it as `Authorization: Bearer TOKEN`.';
 
-/** Tokens of the store and nothing else. */
-export function byToken(find: (secret: string) => Principal | null): Authenticate {
+const SIGN_IN =
+  'Sign in at the authorization server that `resource_metadata` leads to, or send a token of `deckhand token add`.';
+/** What our own tokens begin with: nobody else is shown one of them, also not one that was revoked. */
+const OURS = 'dh_';
+
+export interface Ways {
+  /** A token of the store. */
+  find(secret: string): Principal | null;
+  /** Tokens of issuers (oauth/); absent: none are accepted. */
+  oauth?: ((token: string) => Recognised | Promise<Recognised>) | undefined;
+  /** Who comes through tailscaled. Absent: on that listener, too, only a token counts. */
+  tailnet?: Authenticate | undefined;
+}
+
+/** By the bearer token alone, on whatever listener. Those of the store are looked up at once. */
+export function byBearer({ find, oauth }: Omit<Ways, 'tailnet'>): Authenticate {
+  const hint = oauth ? SIGN_IN : MAKE_ONE;
   return ({ bearer }) => {
-    const principal = bearer ? find(bearer) : null;
+    if (bearer === undefined)
+      return { refused: new OpsError('permission', 'A bearer token is needed.', { hint }), status: 401, sent: false };
+    if (bearer === null) {
+      const refused = new OpsError('validation', 'The Authorization header is malformed.', {
+        hint: 'Send it once, as `Authorization: Bearer TOKEN`.',
+      });
+      return { refused, status: 400, sent: true };
+    }
+    const principal = find(bearer);
     if (principal) return { principal };
-    const sent = bearer !== undefined;
-    const what = sent ? 'The token is unknown, expired or revoked.' : 'A bearer token is needed.';
-    return { refused: new OpsError('permission', what, { hint: MAKE_ONE }), status: 401, sent };
+    if (oauth && !bearer.startsWith(OURS)) return oauth(bearer);
+    const refused = new OpsError('permission', 'The token is unknown, expired or revoked.', { hint });
+    return { refused, status: 401, sent: true };
   };
 }
+
+/** Whoever comes through tailscaled is asked about there; everybody else shows a token. */
+export function createAuthenticate(ways: Ways): Authenticate {
+  const bearer = byBearer(ways);
+  const { tailnet } = ways;
+  return tailnet ? (shown) => (shown.listener === 'tailnet' ? tailnet(shown) : bearer(shown)) : bearer;
+}
+
+/** Tokens of the store and nothing else. */
+export const byToken = (find: Ways['find']): Authenticate => createAuthenticate({ find });
 
 /** One set for as long as the token's file is what it was: each HTTP request asks for its principal anew. */
 const sets = new WeakMap<TokenRecord, ReadonlySet<Scope>>();

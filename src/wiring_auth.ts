@@ -1,0 +1,87 @@
+/**
+ * The wiring of who somebody is, for a server of HTTP: settings become issuers that can be asked. Beside app.ts because nothing of it is
+ * loaded over stdio, nor where no issuer is named. Decides what an entry of `auth.issuers` means, and that issuers without an https URI of
+ * this server are a mistake: their tokens would name nobody.
+ */
+import type { Loaded } from './config/load.ts';
+import type { Log, Principal } from './core/call.ts';
+import { OpsError } from './core/errors.ts';
+import { canonicalUri, SIGNATURES } from './core/oauth.ts';
+import { createAuthenticate } from './policy/authenticate.ts';
+import type { Authenticate } from './policy/credentials.ts';
+import type { OAuth } from './policy/oauth/index.ts';
+import type { Issuer } from './policy/oauth/ports.ts';
+import type { Clock } from './policy/ports.ts';
+
+type Config = Loaded['config'];
+
+export interface Auth {
+  authenticate: Authenticate;
+  /** What OAuth clients are told of this server; null where no issuer is named. */
+  resource: { uri: string; issuers: string[]; scopes: string[] } | null;
+  /** For the doctor: each issuer, and what is wrong with it. */
+  check: OAuth['check'];
+}
+
+export async function openAuth(o: {
+  config: Pick<Config, 'auth' | 'http'>;
+  find(secret: string): Principal | null;
+  clock: Pick<Clock, 'now' | 'elapsed'>;
+  log: Log;
+  tailnet?: Authenticate | undefined;
+}): Promise<Auth> {
+  const { config, find, tailnet, log } = o;
+  if (config.auth.issuers.length === 0)
+    return { authenticate: createAuthenticate({ find, tailnet }), resource: null, check: async () => [] };
+  const uri = resourceOf(config);
+  const issuers = issuersOf(config.auth.issuers, uri);
+  const [{ createOAuth }, { createAskJson }] = await Promise.all([
+    import('./policy/oauth/index.ts'),
+    import('./host/net/https_json.ts'),
+  ]);
+  const { recognise, check } = createOAuth(issuers, { ask: createAskJson(), ...o.clock, log });
+  return {
+    authenticate: createAuthenticate({ find, oauth: recognise, tailnet }),
+    resource: { uri, issuers: issuers.map((i) => i.issuer), scopes: [...config.auth.scopes] },
+    check,
+  };
+}
+
+function resourceOf({ auth, http }: Pick<Config, 'auth' | 'http'>): string {
+  const uri = canonicalUri(auth.resource ?? (http.url === null ? '' : `${http.url}/mcp`));
+  if (uri !== null) return uri;
+  throw new OpsError(
+    'validation',
+    '`auth.issuers` is set, and this server has no https URI that their tokens could name.',
+    {
+      hint: 'Set `http.url` to the https URL under which clients reach this server, or `auth.resource` to what stands in `aud`.',
+    },
+  );
+}
+
+function issuersOf(entries: Config['auth']['issuers'], uri: string): Issuer[] {
+  const pairs = (list: readonly string[], at: (text: string) => number) =>
+    list.map((text) => [text.slice(0, at(text)), text.slice(at(text) + 1)] as const);
+  return entries.map((e) => ({
+    name: e.name,
+    issuer: e.issuer,
+    kind: e.kind,
+    audience: [uri, ...e.audience],
+    algorithms: e.algorithms ?? SIGNATURES,
+    typ: e.typ,
+    scopeClaim: e.scopeClaim,
+    ...(e.roleClaim === undefined ? {} : { roleClaim: e.roleClaim }),
+    roles: pairs(e.roles, (text) => text.lastIndexOf('=')),
+    require: pairs(e.require, (text) => text.indexOf('=')),
+    maxAgeS: e.maxAgeMinutes * 60,
+    ...(e.clientId === undefined
+      ? {}
+      : {
+          client: {
+            id: e.clientId,
+            ...(e.clientSecretFile === undefined ? {} : { secretFile: e.clientSecretFile }),
+          },
+        }),
+    ...(e.caFile === undefined ? {} : { caFile: e.caFile }),
+  }));
+}
