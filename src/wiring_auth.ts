@@ -12,6 +12,7 @@ import type { Authenticate } from './policy/credentials.ts';
 import type { OAuth } from './policy/oauth/index.ts';
 import type { Issuer } from './policy/oauth/ports.ts';
 import type { Clock } from './policy/ports.ts';
+import type { Tailnet } from './wiring_tailnet.ts';
 
 type Config = Loaded['config'];
 
@@ -19,20 +20,30 @@ export interface Auth {
   authenticate: Authenticate;
   /** What OAuth clients are told of this server; null where no issuer is named. */
   resource: { uri: string; issuers: string[]; scopes: string[] } | null;
+  /** Null where no socket is set for it. */
+  tailnet: Pick<Tailnet, 'socket' | 'look'> | null;
   /** For the doctor: each issuer, and what is wrong with it. */
   check: OAuth['check'];
 }
 
 export async function openAuth(o: {
-  config: Pick<Config, 'auth' | 'http'>;
+  config: Pick<Config, 'auth' | 'http' | 'tailnet' | 'roles'>;
   find(secret: string): Principal | null;
   clock: Pick<Clock, 'now' | 'elapsed'>;
   log: Log;
-  tailnet?: Authenticate | undefined;
+  /** Something said who it is and is not. */
+  forged(request: { address: string | undefined; what: string }): void;
 }): Promise<Auth> {
-  const { config, find, tailnet, log } = o;
+  const { config, find, log } = o;
+  const { socket } = config.tailnet;
+  const tailnet = socket === null ? null : (await import('./wiring_tailnet.ts')).openTailnet({ ...o, socket });
   if (config.auth.issuers.length === 0)
-    return { authenticate: createAuthenticate({ find, tailnet }), resource: null, check: async () => [] };
+    return {
+      authenticate: createAuthenticate({ find, tailnet: tailnet?.authenticate }),
+      resource: null,
+      tailnet,
+      check: async () => [],
+    };
   const uri = resourceOf(config);
   const issuers = issuersOf(config.auth.issuers, uri);
   const [{ createOAuth }, { createAskJson }] = await Promise.all([
@@ -41,8 +52,9 @@ export async function openAuth(o: {
   ]);
   const { recognise, check } = createOAuth(issuers, { ask: createAskJson(), ...o.clock, log });
   return {
-    authenticate: createAuthenticate({ find, oauth: recognise, tailnet }),
+    authenticate: createAuthenticate({ find, oauth: recognise, tailnet: tailnet?.authenticate }),
     resource: { uri, issuers: issuers.map((i) => i.issuer), scopes: [...config.auth.scopes] },
+    tailnet,
     check,
   };
 }

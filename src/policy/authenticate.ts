@@ -56,8 +56,8 @@ export interface Ways {
   find(secret: string): Principal | null;
   /** Tokens of issuers (oauth/); absent: none are accepted. */
   oauth?: ((token: string) => Recognised | Promise<Recognised>) | undefined;
-  /** Who comes through tailscaled. Absent: on that listener, too, only a token counts. */
-  tailnet?: Authenticate | undefined;
+  /** Who comes through tailscaled, given what a token is worth. Absent: on that listener, too, only a token counts. */
+  tailnet?: ((bearer: Authenticate) => Authenticate) | undefined;
 }
 
 /** By the bearer token alone, on whatever listener. Those of the store are looked up at once. */
@@ -83,7 +83,7 @@ export function byBearer({ find, oauth }: Omit<Ways, 'tailnet'>): Authenticate {
 /** Whoever comes through tailscaled is asked about there; everybody else shows a token. */
 export function createAuthenticate(ways: Ways): Authenticate {
   const bearer = byBearer(ways);
-  const { tailnet } = ways;
+  const tailnet = ways.tailnet?.(bearer);
   return tailnet ? (shown) => (shown.listener === 'tailnet' ? tailnet(shown) : bearer(shown)) : bearer;
 }
 

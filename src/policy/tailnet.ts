@@ -124,12 +124,6 @@ export function createTailnetAuthenticate(p: TailnetParts): Authenticate {
   return (shown) => (shown.header(FUNNEL) === undefined ? byWhois(shown) : byFunnel(shown));
 }
 
-/** One way in for each listener. */
-export const byListener =
-  (ways: { tcp: Authenticate; tailnet: Authenticate }): Authenticate =>
-  (shown) =>
-    ways[shown.listener](shown);
-
 const NONE: ReadonlySet<Scope> = new Set();
 
 const denied = (what: string, hint: string) => new OpsError('permission', what, { hint });
