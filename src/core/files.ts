@@ -303,7 +303,18 @@ export interface FileTransfers {
   stage(path: FilePath, o: StageOptions): Promise<FileStage>;
 }
 
+/**
+ * What one caller may have of the roots: patterns as core/path_like.ts reads them. Nothing that `deny` fits is opened; of each list of
+ * `allow` one pattern must fit. No link is followed, so that a name is the place that it says.
+ */
+export interface FileBounds {
+  deny: readonly string[];
+  allow: readonly (readonly string[])[];
+}
+
 export interface FilesHost {
+  /** The same, and no more of it than these bounds let through. */
+  within(bounds: FileBounds): FilesHost;
   roots(): readonly FileRoot[];
   reader: FileReader;
   find(path: FilePath, what: FindWhat, o: FindBounds): Promise<Finding>;

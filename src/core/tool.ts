@@ -11,7 +11,10 @@ export type TargetKind = 'process' | 'container' | 'image' | 'stack' | 'unit' | 
 /** The thing acted on: shown in approvals, written in the audit, locked while it changes. */
 export interface Target {
   kind: TargetKind;
+  /** `*`: all of the kind. */
   name: string;
+  /** Of a container: the engine that the call names, where it stands apart from the name. */
+  engine?: string;
 }
 
 /** A person's or a model's rendering. Colour is a function, so that one text serves both. */

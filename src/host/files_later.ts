@@ -17,11 +17,11 @@ export function filesLater(o: FilesOptions): { files: FilesHost; abandoned(): nu
     });
     return loading;
   };
-  const reader = async () => (await load()).reader;
-  const changer = async () => (await load()).changer;
-
-  return {
-    files: {
+  const facade = (load: () => Promise<FilesHost>): FilesHost => {
+    const reader = async () => (await load()).reader;
+    const changer = async () => (await load()).changer;
+    return {
+      within: (bounds) => facade(async () => (await load()).within(bounds)),
       roots: () => o.roots,
       reader: {
         list: async (...a) => (await reader()).list(...a),
@@ -47,7 +47,11 @@ export function filesLater(o: FilesOptions): { files: FilesHost; abandoned(): nu
         open: async (...a) => (await load()).transfers.open(...a),
         stage: async (...a) => (await load()).transfers.stage(...a),
       },
-    },
+    };
+  };
+
+  return {
+    files: facade(load),
     abandoned: () => open?.abandoned() ?? 0,
     close() {
       closed = true;

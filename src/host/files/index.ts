@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type {
+  FileBounds,
   FileBytes,
   FileChanger,
   FileIndex,
@@ -63,154 +64,170 @@ export function files(o: FilesOptions): OpenFiles {
 
   const transfers = transferHost({ ...o, mountOf });
 
-  /** The root that the path lies in, with the rules that hold there. */
-  function where(path: FilePath, access: 'read' | 'write') {
-    const parts = componentsOf(path);
-    const root = rootOf(o.roots, parts, access);
-    const bytes = Buffer.concat(parts.flatMap((p) => [Buffer.from('/'), p]));
-    return {
-      asked: { ...rulesOf(root), path: Uint8Array.from(bytes.length > 0 ? bytes : Buffer.from('/')) },
-      mount: mountOf(shown(parts)),
-    };
-  }
-  function rulesOf(root: FileRoot): Rules {
-    const inner = o.roots.filter((r) => r !== root && r.path.startsWith(`${root.path.replace(/\/+$/, '')}/`));
-    return { root, inner, ours: o.ours, deny: o.deny ?? [] };
-  }
-  const own = ({ signal }: Bounded) => ({ signal });
-  const change = ({ signal }: Bounded) => ({ signal, change: true });
-
-  const changer: FileChanger = {
-    // async, so that what the path itself says is a rejection as well.
-    async now(path, { maxBytes, ...o }) {
-      const { asked, mount } = where(path, 'write');
-      return pool.ask<FileNow | null>(mount, { ...asked, op: 'now', maxBytes }, own(o));
-    },
-    async check(path, { keepOwner, ...o }) {
-      const { asked, mount } = where(path, 'write');
-      await pool.ask(mount, { ...asked, op: 'check', keepOwner }, own(o));
-    },
-    async write(path, bytes, { expected, mode, keepOwner, ...o }) {
-      const { asked, mount } = where(path, 'write');
-      return pool.ask<Written>(mount, { ...asked, op: 'write', bytes, expected, mode, keepOwner }, change(o));
-    },
-    async move(from, to, { id, ...o }) {
-      const { asked, mount } = where(from, 'write');
-      const goal = where(to, 'write').asked;
-      type Moved = { from: string; to: string; stat: FileStat };
-      return pool.ask<Moved>(mount, { ...asked, op: 'move', to: goal, is: id }, change(o));
-    },
-    async trash(path, { id, token, ...o }) {
-      const { asked, mount } = where(path, 'write');
-      return pool.ask<Trashed>(mount, { ...asked, op: 'trash', is: id, token }, change(o));
-    },
-    async trashed(token, path, o = {}) {
-      const { asked, mount } = where(path, 'write');
-      return pool.ask<Trashed | null>(mount, { ...asked, op: 'trashed', token }, own(o));
-    },
-    trashKeepsMs: () => (o.trashDays ?? TRASH_DAYS) * DAY_MS,
-    async restore(token, path, o = {}) {
-      const { asked, mount } = where(path, 'write');
-      return pool.ask<{ path: string; stat: FileStat }>(mount, { ...asked, op: 'restore', token }, change(o));
-    },
-    async remove(path, { id, maxEntries, ...o }) {
-      const { asked, mount } = where(path, 'write');
-      type Gone = { entries: number; freedBytes: number };
-      return pool.ask<Gone>(mount, { ...asked, op: 'remove', is: id, maxEntries }, change(o));
-    },
-    async emptyTrash({ olderThanMs, ...bounds }) {
-      const sum = { entries: 0, freedBytes: 0 };
-      let failure: unknown;
-      for (const root of o.roots.filter((r) => r.access === 'write')) {
-        try {
-          const asked = { ...rulesOf(root), path: Buffer.from(root.path), op: 'emptyTrash' as const, olderThanMs };
-          const gone = await pool.ask<typeof sum>(mountOf(root.path), asked, change(bounds));
-          sum.entries += gone.entries;
-          sum.freedBytes += gone.freedBytes;
-        } catch (error) {
-          // A root on a mount that hangs keeps no other from being emptied.
-          failure ??= error;
-        }
-      }
-      if (failure !== undefined && sum.entries === 0) throw failure;
-      return sum;
-    },
-  };
-
-  async function proposed(bytes: Uint8Array, what: FindWhat, bounds: Omit<FindBounds, 'signal'>, signal?: AbortSignal) {
-    if (!o.propose) return null;
-    const text = Buffer.from(bytes).toString('utf8');
-    const path = Buffer.from(text).equals(bytes) ? text : null;
-    const { depth, maxMs } = bounds;
-    return o.propose({ path, what, depth, maxMs, mounts: mountsNow(), ...(signal ? { signal } : {}) });
-  }
-
-  /** What the index proposes. A search that it does not help is made without it. */
-  async function kept(bytes: Uint8Array | null, what: FindWhat, signal?: AbortSignal): Promise<Indexed> {
-    const text = Buffer.from(bytes ?? []).toString('utf8');
-    if (!o.index || !bytes || !Buffer.from(text).equals(bytes)) return { only: null, said: null };
-    return byIndex(o.index, text, what, (folder, names, bounds, only) => {
-      const { asked, mount } = where(folder, 'read');
-      const all = { ...bounds, maxEntries: Number.POSITIVE_INFINITY, maxBytes: 0 };
-      return pool.ask<Finding>(
-        mount,
-        { ...asked, op: 'find', what: names, bounds: all, ...(only ? { only } : {}) },
-        { signal },
-      );
-    });
-  }
-
   return {
-    roots: () => o.roots,
-    reader: {
-      async list(path, { limit, stat, ...o }) {
-        const { asked, mount } = where(path, 'read');
-        return pool.ask<FileListing>(mount, { ...asked, op: 'list', limit, stat: stat === true }, own(o));
-      },
-      async read(path, { offset, length, ...o }) {
-        const { asked, mount } = where(path, 'read');
-        return pool.ask<FileBytes>(mount, { ...asked, op: 'read', limit: length, offset: offset ?? 0 }, own(o));
-      },
-      async scan(path, { offset, length, lines, text, ...o }) {
-        const { asked, mount } = where(path, 'read');
-        const what: ScanFor = {
-          offset,
-          length,
-          ...(lines === undefined ? {} : { lines }),
-          ...(text === undefined ? {} : { text }),
-        };
-        return pool.ask<FileScan>(mount, { ...asked, op: 'scan', what }, own(o));
-      },
-      async hash(path, { maxBytes, ...o }) {
-        const { asked, mount } = where(path, 'read');
-        type Hashed = { path: string; stat: FileStat; sha256: string };
-        return pool.ask<Hashed>(mount, { ...asked, op: 'hash', maxBytes }, own(o));
-      },
-    },
-    async find(path, what, { signal, index, ...bounds }) {
-      const { asked, mount } = where(path, 'read');
-      const began = performance.now();
-      const { only, said } = await kept(index ? asked.path : null, what, signal);
-      const names = only ?? (what.content ? await proposed(asked.path, what, bounds, signal) : null);
-      const maxMs = Math.max(1, bounds.maxMs - (performance.now() - began));
-      const request = {
-        ...asked,
-        op: 'find' as const,
-        what,
-        bounds: { ...bounds, maxMs },
-        ...(names ? { only: names } : {}),
-      };
-      const found = await pool.ask<Finding>(mount, request, { signal });
-      return said ? { ...found, index: said } : found;
-    },
-    changer,
-    transfers,
+    ...view(),
     abandoned: () => pool.abandoned() + transfers.abandoned(),
     close() {
       pool.close();
       transfers.close();
     },
   };
+
+  /** All of it as one caller has it: its bounds go with every request. */
+  function view(bounds?: FileBounds): FilesHost {
+    /** The root that the path lies in, with the rules that hold there. */
+    function where(path: FilePath, access: 'read' | 'write') {
+      const parts = componentsOf(path);
+      const root = rootOf(o.roots, parts, access);
+      const bytes = Buffer.concat(parts.flatMap((p) => [Buffer.from('/'), p]));
+      return {
+        asked: { ...rulesOf(root), path: Uint8Array.from(bytes.length > 0 ? bytes : Buffer.from('/')) },
+        mount: mountOf(shown(parts)),
+      };
+    }
+    function rulesOf(root: FileRoot): Rules {
+      const inner = o.roots.filter((r) => r !== root && r.path.startsWith(`${root.path.replace(/\/+$/, '')}/`));
+      return { root, inner, ours: o.ours, deny: o.deny ?? [], caller: bounds };
+    }
+    const own = ({ signal }: Bounded) => ({ signal });
+    const change = ({ signal }: Bounded) => ({ signal, change: true });
+
+    const changer: FileChanger = {
+      // async, so that what the path itself says is a rejection as well.
+      async now(path, { maxBytes, ...o }) {
+        const { asked, mount } = where(path, 'write');
+        return pool.ask<FileNow | null>(mount, { ...asked, op: 'now', maxBytes }, own(o));
+      },
+      async check(path, { keepOwner, ...o }) {
+        const { asked, mount } = where(path, 'write');
+        await pool.ask(mount, { ...asked, op: 'check', keepOwner }, own(o));
+      },
+      async write(path, bytes, { expected, mode, keepOwner, ...o }) {
+        const { asked, mount } = where(path, 'write');
+        return pool.ask<Written>(mount, { ...asked, op: 'write', bytes, expected, mode, keepOwner }, change(o));
+      },
+      async move(from, to, { id, ...o }) {
+        const { asked, mount } = where(from, 'write');
+        const goal = where(to, 'write').asked;
+        type Moved = { from: string; to: string; stat: FileStat };
+        return pool.ask<Moved>(mount, { ...asked, op: 'move', to: goal, is: id }, change(o));
+      },
+      async trash(path, { id, token, ...o }) {
+        const { asked, mount } = where(path, 'write');
+        return pool.ask<Trashed>(mount, { ...asked, op: 'trash', is: id, token }, change(o));
+      },
+      async trashed(token, path, o = {}) {
+        const { asked, mount } = where(path, 'write');
+        return pool.ask<Trashed | null>(mount, { ...asked, op: 'trashed', token }, own(o));
+      },
+      trashKeepsMs: () => (o.trashDays ?? TRASH_DAYS) * DAY_MS,
+      async restore(token, path, o = {}) {
+        const { asked, mount } = where(path, 'write');
+        return pool.ask<{ path: string; stat: FileStat }>(mount, { ...asked, op: 'restore', token }, change(o));
+      },
+      async remove(path, { id, maxEntries, ...o }) {
+        const { asked, mount } = where(path, 'write');
+        type Gone = { entries: number; freedBytes: number };
+        return pool.ask<Gone>(mount, { ...asked, op: 'remove', is: id, maxEntries }, change(o));
+      },
+      async emptyTrash({ olderThanMs, ...bounds }) {
+        const sum = { entries: 0, freedBytes: 0 };
+        let failure: unknown;
+        for (const root of o.roots.filter((r) => r.access === 'write')) {
+          try {
+            const asked = { ...rulesOf(root), path: Buffer.from(root.path), op: 'emptyTrash' as const, olderThanMs };
+            const gone = await pool.ask<typeof sum>(mountOf(root.path), asked, change(bounds));
+            sum.entries += gone.entries;
+            sum.freedBytes += gone.freedBytes;
+          } catch (error) {
+            // A root on a mount that hangs keeps no other from being emptied.
+            failure ??= error;
+          }
+        }
+        if (failure !== undefined && sum.entries === 0) throw failure;
+        return sum;
+      },
+    };
+
+    async function proposed(
+      bytes: Uint8Array,
+      what: FindWhat,
+      bounds: Omit<FindBounds, 'signal'>,
+      signal?: AbortSignal,
+    ) {
+      if (!o.propose) return null;
+      const text = Buffer.from(bytes).toString('utf8');
+      const path = Buffer.from(text).equals(bytes) ? text : null;
+      const { depth, maxMs } = bounds;
+      return o.propose({ path, what, depth, maxMs, mounts: mountsNow(), ...(signal ? { signal } : {}) });
+    }
+
+    /** What the index proposes. A search that it does not help is made without it. */
+    async function kept(bytes: Uint8Array | null, what: FindWhat, signal?: AbortSignal): Promise<Indexed> {
+      const text = Buffer.from(bytes ?? []).toString('utf8');
+      if (!o.index || !bytes || !Buffer.from(text).equals(bytes)) return { only: null, said: null };
+      return byIndex(o.index, text, what, (folder, names, bounds, only) => {
+        const { asked, mount } = where(folder, 'read');
+        const all = { ...bounds, maxEntries: Number.POSITIVE_INFINITY, maxBytes: 0 };
+        return pool.ask<Finding>(
+          mount,
+          { ...asked, op: 'find', what: names, bounds: all, ...(only ? { only } : {}) },
+          { signal },
+        );
+      });
+    }
+
+    return {
+      roots: () => o.roots,
+      reader: {
+        async list(path, { limit, stat, ...o }) {
+          const { asked, mount } = where(path, 'read');
+          return pool.ask<FileListing>(mount, { ...asked, op: 'list', limit, stat: stat === true }, own(o));
+        },
+        async read(path, { offset, length, ...o }) {
+          const { asked, mount } = where(path, 'read');
+          return pool.ask<FileBytes>(mount, { ...asked, op: 'read', limit: length, offset: offset ?? 0 }, own(o));
+        },
+        async scan(path, { offset, length, lines, text, ...o }) {
+          const { asked, mount } = where(path, 'read');
+          const what: ScanFor = {
+            offset,
+            length,
+            ...(lines === undefined ? {} : { lines }),
+            ...(text === undefined ? {} : { text }),
+          };
+          return pool.ask<FileScan>(mount, { ...asked, op: 'scan', what }, own(o));
+        },
+        async hash(path, { maxBytes, ...o }) {
+          const { asked, mount } = where(path, 'read');
+          type Hashed = { path: string; stat: FileStat; sha256: string };
+          return pool.ask<Hashed>(mount, { ...asked, op: 'hash', maxBytes }, own(o));
+        },
+      },
+      async find(path, what, { signal, index, ...bounds }) {
+        const { asked, mount } = where(path, 'read');
+        const began = performance.now();
+        const { only, said } = await kept(index ? asked.path : null, what, signal);
+        const names = only ?? (what.content ? await proposed(asked.path, what, bounds, signal) : null);
+        const maxMs = Math.max(1, bounds.maxMs - (performance.now() - began));
+        const request = {
+          ...asked,
+          op: 'find' as const,
+          what,
+          bounds: { ...bounds, maxMs },
+          ...(names ? { only: names } : {}),
+        };
+        const found = await pool.ask<Finding>(mount, request, { signal });
+        return said ? { ...found, index: said } : found;
+      },
+      changer,
+      transfers: bounds ? transfers.within(bounds) : transfers,
+      within: (tighter) =>
+        view(
+          bounds ? { deny: [...bounds.deny, ...tighter.deny], allow: [...bounds.allow, ...tighter.allow] } : tighter,
+        ),
+    };
+  }
 }
 
 const mountsNow = () => parseMountinfo(readFileSync('/proc/self/mountinfo', 'latin1'));

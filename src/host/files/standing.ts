@@ -8,7 +8,7 @@ import { OpsError } from '../../core/errors.ts';
 import type { Expected } from '../../core/files.ts';
 import { MARK_BYTES, secretContent } from './deny.ts';
 import type { Task } from './task.ts';
-import { componentsOf, deniedError, failed, type Ground, idOf, kindOf, shown, walk } from './walk.ts';
+import { componentsOf, deniedError, failed, type Ground, idOf, kindOf, mustAllow, shown, walk } from './walk.ts';
 
 const { O_RDONLY, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK, O_NOCTTY } = fs.constants;
 export const O_PATH = 0o10000000;
@@ -43,12 +43,13 @@ export function target(ground: Ground, path: Uint8Array): Target {
     throw refused('That folder may be read here, not written.', 'The setting `files.roots` says which may be written.');
   if (parts.length <= base.length)
     throw refused('That is a root itself: what is in it can be changed, it cannot.', 'Name something in it.');
-  using parent = walk(ground, parts.slice(0, -1), { access: 'read' });
+  using parent = walk(ground, parts.slice(0, -1), { access: 'read', onTheWay: true });
   if (!parent.stat.isDirectory()) throw gone(said);
   const name = parts.at(-1) as Buffer;
   const components = [...parent.components, name];
   // Also where nothing stands: a name on the deny list is not made either.
   if (ground.denied(components)) throw deniedError();
+  mustAllow(ground, components);
   if (components.length - base.length > ground.root.depth)
     throw refused(
       'That lies deeper in its root than may be reached.',

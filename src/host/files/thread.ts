@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs';
 import { toOpsError } from '../../core/errors.ts';
+import { boundedGround } from './bounds.ts';
 import { type DeniedName, denyNames } from './deny.ts';
 import { type Step, take } from './stage.ts';
 import { taskOf } from './task.ts';
@@ -50,12 +51,15 @@ function deniedBy(ours: readonly string[], deny: readonly string[]): DeniedName 
 }
 
 /** The rules of one request, with the identities of this moment. */
-const groundOf = (q: Rules): Ground => ({
-  root: q.root,
-  inner: q.inner,
-  denied: deniedBy(q.ours, q.deny),
-  ours: identities([...PASSWORDS, ...q.ours]),
-});
+const groundOf = (q: Rules): Ground => {
+  const ground = {
+    root: q.root,
+    inner: q.inner,
+    denied: deniedBy(q.ours, q.deny),
+    ours: identities([...PASSWORDS, ...q.ours]),
+  };
+  return q.caller ? boundedGround(ground, q.caller) : ground;
+};
 
 export async function answer(
   q: Request | TransferRequest,

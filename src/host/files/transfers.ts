@@ -6,6 +6,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { OpsError } from '../../core/errors.ts';
 import type {
+  FileBounds,
   FilePath,
   FileRoot,
   FileSource,
@@ -24,6 +25,7 @@ const PIECE = 1024 * 1024;
 const SYNC_EVERY = 32 * PIECE;
 
 export interface OpenTransfers extends FileTransfers {
+  within(bounds: FileBounds): FileTransfers;
   abandoned(): number;
   close(): void;
 }
@@ -46,19 +48,19 @@ export function transferHost(o: {
   // The pool carries what it is given; what a step is, the thread knows.
   const ask = <T>(mount: string, step: Step) => pool().ask<T>(mount, { op: 'transfer', step } as unknown as Asked);
 
-  function where(path: FilePath, access: 'read' | 'write') {
+  function where(path: FilePath, access: 'read' | 'write', bounds: FileBounds | undefined) {
     const parts = componentsOf(path);
     const root = rootOf(o.roots, parts, access);
     const inner = o.roots.filter((r) => r !== root && r.path.startsWith(`${root.path.replace(/\/+$/, '')}/`));
     const bytes = Buffer.concat(parts.flatMap((p) => [Buffer.from('/'), p]));
-    const ground = { root, inner, ours: o.ours, deny: o.deny ?? [] };
+    const ground = { root, inner, ours: o.ours, deny: o.deny ?? [], caller: bounds };
     return { mount: o.mountOf(shown(parts)), at: { ...ground, path: Uint8Array.from(bytes) } };
   }
 
-  return {
+  const view = (bounds?: FileBounds): FileTransfers => ({
     // No signal with what opens: an answer that nobody waits for would leave a descriptor open.
     async open(path, { signal } = {}) {
-      const { mount, at } = where(path, 'read');
+      const { mount, at } = where(path, 'read', bounds);
       const held = await ask<Held>(mount, { do: 'open', ...at });
       const source = sourceOf(held, (step) => ask(mount, step));
       if (!signal?.aborted) return source;
@@ -67,7 +69,7 @@ export function transferHost(o: {
     },
 
     async stage(path, { signal, expected, keepOwner, mode, sizeBytes }) {
-      const { mount, at } = where(path, 'write');
+      const { mount, at } = where(path, 'write', bounds);
       const temporary = `.deckhand-${randomBytes(12).toString('hex')}`;
       const want = { expected, keepOwner, mode: mode ?? null, sizeBytes, temporary };
       const held = await ask<HeldStage>(mount, { do: 'stage', ...at, ...want });
@@ -76,7 +78,11 @@ export function transferHost(o: {
       await stage.discard();
       throw signal.reason;
     },
+  });
 
+  return {
+    ...view(),
+    within: view,
     abandoned: () => made?.abandoned() ?? 0,
     close() {
       closed = true;

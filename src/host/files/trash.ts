@@ -51,7 +51,7 @@ function openTrash(ground: Ground, folder: readonly Buffer[], make: boolean): nu
 }
 
 function trashAt(ground: Ground, top: string, make: boolean): number | null {
-  using place = walk(ground, componentsOf(top), { access: 'read' });
+  using place = walk(ground, componentsOf(top), { access: 'read', onTheWay: true });
   if (!place.stat.isDirectory())
     throw new OpsError('permission', `The root ${top} is one file, and has no folder for a trash.`);
   const name = `${TRASH}${process.geteuid?.() ?? 0}`;

@@ -44,6 +44,8 @@ export interface Ground {
   denied: DeniedName;
   /** Device and inode of what is ours (`idOf`): denied under every name. */
   ours: ReadonlySet<string>;
+  /** Of the caller: whether it may have what these components lead to. Absent: it has no bounds. */
+  allowed?: (components: readonly Uint8Array[]) => boolean;
   /** Roots below this one. Their own rules hold there, so a link must not lead into them under the rules of this one. */
   inner?: readonly FileRoot[];
   descriptors?: Descriptors;
@@ -65,6 +67,8 @@ export interface Want {
   access: 'read' | 'write';
   /** A link that ends the path is itself what is wanted. */
   link?: boolean;
+  /** It is only on the way: whether the caller may have it is asked of what is wanted there. */
+  onTheWay?: boolean;
 }
 
 export const idOf = (s: fs.BigIntStats) => `${s.dev}:${s.ino}`;
@@ -112,9 +116,15 @@ export const outside = () =>
   });
 export const deniedError = () =>
   new OpsError('permission', 'That path is on the deny list: it may hold keys or passwords.', {
-    hint: 'No setting opens it. Read it on the host itself.',
+    hint: 'Nothing that a caller can do opens it. Read it on the host itself.',
   });
 const refused = (message: string, hint: string) => new OpsError('permission', message, { hint });
+
+/** Of the caller's bounds. */
+export function mustAllow(ground: Ground, components: readonly Uint8Array[]): void {
+  if (ground.allowed?.(components) === false)
+    throw refused('The policy of this host’s owner does not let you at that path.', 'Ask the owner of this host.');
+}
 
 /** The root that a path lies in, by its name alone: the deepest one that allows the access. */
 export function rootOf(roots: readonly FileRoot[], parts: readonly Buffer[], access: Want['access']): FileRoot {
@@ -269,6 +279,7 @@ export function walk(ground: Ground, path: readonly Buffer[], want: Want): Place
       }
     }
     if (at.length < base.length) throw outside();
+    if (!want.onTheWay) mustAllow(ground, at);
 
     const isRoot = !last && at.length === base.length;
     const found = last ?? top();

@@ -2,7 +2,7 @@
  * What a file thread is asked for, and which part does it. Everything that is needed comes with the request; nothing is remembered but
  * the deny list, which is made from the settings once.
  */
-import type { Expected, FileRoot, FindBounds, FindWhat, ScanFor } from '../../core/files.ts';
+import type { Expected, FileBounds, FileRoot, FindBounds, FindWhat, ScanFor } from '../../core/files.ts';
 import { looker } from './content.ts';
 import { find } from './find.ts';
 import { move } from './move.ts';
@@ -21,6 +21,8 @@ export interface Rules {
   ours: readonly string[];
   /** Names and paths that the owner adds to the deny list. */
   deny: readonly string[];
+  /** Of the caller, where it has any. */
+  caller?: FileBounds | undefined;
 }
 
 export type Work = { path: Uint8Array } & (
