@@ -18,7 +18,6 @@ import { openSyslog, type Syslog, syslogTrouble } from './host/syslog.ts';
 import { createApprovals } from './policy/approve.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal } from './policy/authenticate.ts';
 import { createCoalescer } from './policy/coalesce.ts';
-import type { Authenticate } from './policy/credentials.ts';
 import { createDeciding, type Deciding } from './policy/deciding.ts';
 import { createMeasures, type MeasureDesk } from './policy/measures.ts';
 import { createMetrics } from './policy/metrics.ts';
@@ -29,6 +28,7 @@ import { createProbing } from './policy/probing.ts';
 import { createRate } from './policy/rate.ts';
 import { createRefusals } from './policy/refusals.ts';
 import { resultsFor } from './policy/results.ts';
+import type { Security } from './policy/security.ts';
 import { createSlots } from './policy/slots.ts';
 import { createTransfers, type TransferDesk } from './policy/transfers.ts';
 import { createUnderWay } from './policy/under_way.ts';
@@ -47,11 +47,14 @@ import { openLocks } from './store/locks.ts';
 import { newOwner } from './store/owner.ts';
 import { openQuotas } from './store/quotas.ts';
 import { openReceipts } from './store/receipts.ts';
+import type { Seen } from './store/seen.ts';
 import { becomeOwner, openState, type StateDir } from './store/state.ts';
 import { openTokens, type Tokens } from './store/tokens.ts';
 import { openWork } from './store/work.ts';
+import { emptied, hourly, tidy } from './tidying.ts';
 import { catalog } from './tools/index.ts';
 import { type Auth, openAuth } from './wiring_auth.ts';
+import { openSecurity } from './wiring_security.ts';
 
 export interface App {
   config: Loaded['config'];
@@ -66,8 +69,12 @@ export interface App {
   measures: MeasureDesk;
   principals: { stdio(): Principal; cli(): Principal; bearer(secret: string): Principal | null };
   /** Who somebody is who comes over HTTP. Loads what that takes. */
-  auth(tailnet?: Authenticate): Promise<Auth>;
+  auth(): Promise<Auth>;
   tokens: Tokens;
+  /** Looks on while the HTTP face asks who somebody is. */
+  security: Pick<Security, 'watch'>;
+  /** When a principal was here. */
+  seen: Seen['of'];
   /** What a person at this host decides. No tool and no route of the HTTP face leads here. */
   deciding: Deciding;
   /** What changes left, as far as this one may see it. */
@@ -116,30 +123,6 @@ function ourFiles({ config, file, secretFiles }: Loaded): string[] {
 
 const EXPIRY_MS = 30_000;
 
-function hourly(work: () => void): () => void {
-  const timer = setInterval(work, 3_600_000).unref();
-  return () => clearInterval(timer);
-}
-
-function tidy(prune: () => void, log: Log): void {
-  try {
-    prune();
-  } catch (err) {
-    log.warn({ err }, 'old receipts could not be removed; tried again in an hour');
-  }
-}
-
-/** Old files of the trash go for good; without a root to write there is none, and nothing is loaded for it. */
-async function emptied(files: Host['files'], log: Log): Promise<void> {
-  if (!files.roots().some((root) => root.access === 'write')) return;
-  try {
-    const { entries, freedBytes } = await files.changer.emptyTrash({ olderThanMs: files.changer.trashKeepsMs() });
-    if (entries > 0) log.info({ entries, freedBytes }, 'Old files of the trash are gone for good.');
-  } catch (err) {
-    log.warn({ err }, 'the trash of files could not be emptied; tried again in an hour');
-  }
-}
-
 const clock: Clock = {
   now: Date.now,
   elapsed: () => performance.now(),
@@ -174,7 +157,9 @@ export async function createApp(o: {
     self,
     tell: (head) => syslog?.tell(head.segment, headLine(head, state.dir)),
   });
-  const tokens = openTokens(state, log);
+  const uid = process.getuid?.() ?? 0;
+  const by = `${o.role}:${uid}`;
+  const { tokens, security, seen, ...rules } = openSecurity({ db, audit, clock, by, tokens: openTokens(state, log) });
   const kept = openKept(db);
   const work = openWork(db, self);
   const locks = openLocks(db, self);
@@ -248,7 +233,8 @@ export async function createApp(o: {
     receipts,
     audit,
     records: { search: (query, signal) => searchAudit(state.audit, query, signal) },
-    refusals: createRefusals({ audit, clock, redactor }),
+    refusals: createRefusals({ audit, clock, redactor, security }),
+    security,
     kept,
     work,
     metrics: createMetrics(),
@@ -271,11 +257,11 @@ export async function createApp(o: {
   const underWay = createUnderWay(clock);
   const door = createDoor(policy, { coalescer: createCoalescer(clock), results, underWay });
 
-  const uid = process.getuid?.() ?? 0;
   const info = { hostname: identity.hostname, kind: identity.virtualisation.kind, version: o.version };
   if (o.role !== 'cli') {
     for (const { what, why, fix } of parts.absent()) log.info({ what, why, fix }, 'Left out: this host lacks it.');
-    audit.append('start', { role: o.role, version: o.version, mode: config.mode, uid });
+    const { role, version } = o;
+    audit.append('start', { role, version, mode: config.mode, uid, ...rules.noteRules(role, config) });
     sampler.start(o.role === 'stdio' ? 500 : 0);
     indexing.start({ files: host.files, redactor, secrets: config.redact.values });
   }
@@ -315,8 +301,10 @@ export async function createApp(o: {
       cli: () => cliPrincipal(uid, config.cli.role),
       bearer: (secret) => bearerPrincipal(tokens, secret),
     },
-    auth: (tailnet) => openAuth({ config, find: (s) => bearerPrincipal(tokens, s), clock, log, tailnet }),
+    auth: () => openAuth({ config, find: (s) => bearerPrincipal(tokens, s), clock, log, forged: () => {} }),
     tokens,
+    security,
+    seen: seen.of,
     deciding,
     receipts: (principal) => receiptsFor(principal, policy),
     lease: leases.tryLease,
@@ -335,6 +323,7 @@ export async function createApp(o: {
       await sampler[Symbol.asyncDispose]();
       await indexing.close();
       policy.refusals.close();
+      security.close();
       if (o.role !== 'cli') audit.append('stop', { role: o.role });
       audit.close();
       // The last head goes with the process, if it goes at all.

@@ -31,12 +31,21 @@ const MAY: Record<string, { from: string[]; why: string }> = {
   'app.ts': {
     from: [
       ...['core', 'config', 'store', 'host', 'insight', 'tools', 'policy', 'log.ts', 'sampler.ts', 'file_indexer.ts'],
-      'wiring_auth.ts',
+      ...['wiring_auth.ts', 'wiring_security.ts', 'tidying.ts'],
     ],
     why: 'the only wiring',
   },
-  'wiring_auth.ts': {
+  'wiring_security.ts': {
+    from: ['config', 'policy', 'store'],
+    why: 'the wiring of security events: app.ts is long enough',
+  },
+  'tidying.ts': { from: ['core'], why: 'clears away now and then; decides how often' },
+  'wiring_tailnet.ts': {
     from: ['core', 'config', 'host', 'policy'],
+    why: 'the wiring of who comes through the tailnet: loaded where tailnet.socket is set',
+  },
+  'wiring_auth.ts': {
+    from: ['core', 'config', 'host', 'policy', 'wiring_tailnet.ts'],
     why: 'the wiring of who somebody is over HTTP: not loaded where nobody is asked elsewhere',
   },
 };
@@ -58,7 +67,8 @@ const ONLY: Record<string, { where: RegExp; instead: string }> = {
   hono: { where: /^src\/edge\//, instead: 'HTTP is a face' },
   '@hono/node-server': { where: /^src\/edge\//, instead: 'HTTP is a face' },
   'node:http': {
-    where: /^src\/(edge\/|host\/docker\/transport\.ts$|host\/net\/(?:probe_connect|measure)\.ts$)/,
+    where:
+      /^src\/(edge\/|host\/docker\/transport\.ts$|host\/tailnet\/local_api\.ts$|host\/net\/(?:probe_connect|measure)\.ts$)/,
     instead: 'HTTP is a face; engines are asked by src/host/docker/transport.ts, others by host.probes',
   },
   'node:https': {

@@ -42,6 +42,8 @@ export interface Refused {
   principal?: Principal | undefined;
   address?: string | undefined;
   listener?: Call['listener'] | undefined;
+  /** The address as limits count it: equal refusals of one such are counted together. */
+  source?: string | undefined;
   /** Method or path, already bounded by the face. */
   what: string;
 }
