@@ -173,11 +173,7 @@ export function createNotices(o: NoticeOptions): Notices {
 const named = (hostname: string) => clip(oneLine(strip(hostname)), 64) || 'deckhand';
 
 /** Programs that show notices make links of what looks like one: text of others must not become something to press. */
-export const defused = (text: string): string =>
-  text
-    .replace(/:\/\//g, '[:]//')
-    .replace(/\bwww\./gi, 'www[.]')
-    .replace(/@(?=[\w-]+\.)/g, '[@]');
+export const defused = (text: string): string => text.replace(/:\/\//g, '[:]//').replace(/\bwww\./gi, 'www[.]');
 
 function mapped(value: unknown, each: (text: string) => string): unknown {
   if (typeof value === 'string') return each(value);
