@@ -28,7 +28,6 @@ import { createProbing } from './policy/probing.ts';
 import { createRate } from './policy/rate.ts';
 import { createRefusals } from './policy/refusals.ts';
 import { resultsFor } from './policy/results.ts';
-import type { Security } from './policy/security.ts';
 import { createSlots } from './policy/slots.ts';
 import { createTransfers, type TransferDesk } from './policy/transfers.ts';
 import { createUnderWay } from './policy/under_way.ts';
@@ -71,8 +70,6 @@ export interface App {
   /** Who somebody is who comes over HTTP. Loads what that takes. */
   auth(): Promise<Auth>;
   tokens: Tokens;
-  /** Looks on while the HTTP face asks who somebody is. */
-  security: Pick<Security, 'watch'>;
   /** When a principal was here. */
   seen: Seen['of'];
   /** What a person at this host decides. No tool and no route of the HTTP face leads here. */
@@ -94,6 +91,9 @@ export function auditOf(dir: string): AuditFiles {
   return auditFiles(resolve(dir));
 }
 export const auditLine = lineOf;
+/** Of commands that want nothing else of the house. */
+export const askTailnet = async ({ tailnet }: Loaded['config']) =>
+  (await import('./host/tailnet/index.ts')).createTailnet({ socket: tailnet.localApi });
 export { POLKIT_PATH, polkitRule } from './insight/polkit_rule.ts';
 export type { AuditFiles };
 
@@ -301,9 +301,12 @@ export async function createApp(o: {
       cli: () => cliPrincipal(uid, config.cli.role),
       bearer: (secret) => bearerPrincipal(tokens, secret),
     },
-    auth: () => openAuth({ config, find: (s) => bearerPrincipal(tokens, s), clock, log, forged: () => {} }),
+    async auth() {
+      const { forged, watch } = security;
+      const auth = await openAuth({ config, find: (s) => bearerPrincipal(tokens, s), clock, log, forged });
+      return { ...auth, authenticate: watch(auth.authenticate) };
+    },
     tokens,
-    security,
     seen: seen.of,
     deciding,
     receipts: (principal) => receiptsFor(principal, policy),

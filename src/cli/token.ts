@@ -35,9 +35,21 @@ export async function list({ own, io, open }: Run): Promise<number> {
   const app = await open('cli');
   try {
     const tokens = app.tokens.list();
-    if (own.json) io.out(JSON.stringify(tokens.map(record), null, io.outTty ? 2 : 0));
+    const used = tokens.map((t) => app.seen(`token:${t.name}`, t.fingerprint));
+    if (own.json)
+      io.out(
+        JSON.stringify(
+          tokens.map((t, i) => record(t, used[i] as Used)),
+          null,
+          io.outTty ? 2 : 0,
+        ),
+      );
     else if (tokens.length === 0) io.err('There is no token yet. Make one: deckhand token add NAME --role operator');
-    else io.out(listed(tokens, io, Date.now()));
+    else {
+      io.out(listed(tokens, used, io, Date.now()));
+      const why = used.find((u) => u.why !== null)?.why;
+      if (why) io.err(`When they were used last is not known: ${why}.`);
+    }
     return 0;
   } finally {
     await app.close();
@@ -57,26 +69,37 @@ export async function revoke({ positionals, io, open }: Run): Promise<number> {
 }
 
 type Records = ReturnType<App['tokens']['list']>;
+type Used = ReturnType<App['seen']>;
 
-const record = (t: Records[number]) => ({
+const record = (t: Records[number], { known, why }: Used) => ({
   name: t.name,
   role: t.role,
   scopes: t.scopes,
   createdAt: time(t.createdAtMs),
   expiresAt: t.expiresAtMs === null ? null : time(t.expiresAtMs),
   fingerprint: t.fingerprint,
+  lastUsedAt: known === null ? null : time(known.lastMs),
+  lastAddress: known?.lastAddress ?? null,
+  firstUsedAt: known === null ? null : time(known.firstMs),
+  uses: known?.uses ?? (why === null ? 0 : null),
+  daysUsed: known?.days ?? (why === null ? 0 : null),
+  ...(why === null ? {} : { unknown: why }),
 });
 
-function listed(tokens: Records, io: Run['io'], now: number): string {
-  const rows = tokens.map((t) => [
+function listed(tokens: Records, used: Used[], io: Run['io'], now: number): string {
+  const rows = tokens.map((t, i) => [
     t.name,
     [t.role, ...t.extra].join(' + '),
     time(t.createdAtMs).slice(0, 10),
     t.expiresAtMs === null ? 'never' : t.expiresAtMs <= now ? io.paint('warn', 'expired') : time(t.expiresAtMs),
+    ...lastUse(used[i] as Used),
   ]);
-  const heads = ['NAME', 'RIGHTS', 'MADE', 'EXPIRES'].map((head) => ({ head }));
+  const heads = ['NAME', 'RIGHTS', 'MADE', 'EXPIRES', 'LAST USE', 'FROM'].map((head) => ({ head }));
   return table(heads, rows, viewOf(io, now));
 }
+
+const lastUse = ({ known, why }: Used): (string | null)[] =>
+  known ? [time(known.lastMs), known.lastAddress] : [why === null ? 'never' : null, null];
 
 const time = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 

@@ -54,8 +54,8 @@ export function createRefusals(o: { door: Door; newId(): string }): Refusals {
     const id = o.newId();
     if (visit.recorded) return id;
     visit.recorded = true;
-    const { address, key, principal } = visit;
-    o.door.refused({ id, face: 'mcp-http', principal, address, source: key, what, reason: error });
+    const { address, key, principal, listener } = visit;
+    o.door.refused({ id, face: 'mcp-http', principal, address, listener, source: key, what, reason: error });
     return id;
   }
   return {

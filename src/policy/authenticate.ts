@@ -34,10 +34,12 @@ export interface TokenSource {
 export function bearerPrincipal(tokens: TokenSource, secret: string): Principal | null {
   const record = tokens.find(secret);
   if (!record) return null;
+  const { scopes, credential } = ofRecord(record);
   return {
     id: `token:${record.name}`,
     kind: 'token',
-    scopes: scopesOfRecord(record),
+    scopes,
+    credential,
     expiresAtMs: record.expiresAtMs,
     valid: () => tokens.holds(record),
   };
@@ -90,13 +92,13 @@ export function createAuthenticate(ways: Ways): Authenticate {
 /** Tokens of the store and nothing else. */
 export const byToken = (find: Ways['find']): Authenticate => createAuthenticate({ find });
 
-/** One set for as long as the token's file is what it was: each HTTP request asks for its principal anew. */
-const sets = new WeakMap<TokenRecord, ReadonlySet<Scope>>();
-function scopesOfRecord(record: TokenRecord): ReadonlySet<Scope> {
-  let set = sets.get(record);
-  if (!set) {
-    set = new Set(record.scopes);
-    sets.set(record, set);
+/** Made once for as long as the token's file is what it was: each HTTP request asks for its principal anew. */
+const made = new WeakMap<TokenRecord, { scopes: ReadonlySet<Scope>; credential: Record<string, string> }>();
+function ofRecord(record: TokenRecord) {
+  let parts = made.get(record);
+  if (!parts) {
+    parts = { scopes: new Set(record.scopes), credential: { fingerprint: record.fingerprint } };
+    made.set(record, parts);
   }
-  return set;
+  return parts;
 }
