@@ -72,10 +72,11 @@ const ONLY: Record<string, { where: RegExp; instead: string }> = {
     instead: 'HTTP is a face; engines are asked by src/host/docker/transport.ts, others by host.probes',
   },
   'node:https': {
-    where: /^src\/host\/(?:docker\/transport|net\/measure|net\/https_json|notify\/post)\.ts$/,
+    where: /^src\/(?:edge\/tls|host\/(?:docker\/transport|net\/measure|net\/https_json|notify\/post))\.ts$/,
     instead: 'ask src/host/docker/transport.ts, host.measure, or for JSON of an issuer host/net/https_json.ts',
   },
   nodemailer: { where: /^src\/host\/notify\/smtp\.ts$/, instead: 'hand a notice to host/notify: nothing else sends' },
+  '@peculiar/x509': { where: /^src\/cli\/self_signed\.ts$/, instead: 'certificates are read by node:crypto' },
   jose: { where: /^src\/policy\/oauth\//, instead: 'tokens of issuers are judged in one place' },
   'dns-packet': { where: /^src\/host\/net\/probe_dns\.ts$/, instead: 'ask host.probes.dns' },
   dockerode: { where: /^src\/host\/docker\//, instead: 'ask the host for `docker`' },

@@ -6,6 +6,7 @@ import type { App } from '../app.ts';
 import type { FlagKind, Flags } from '../config/flags.ts';
 import type { Loaded } from '../config/load.ts';
 import type { Role } from '../core/scopes.ts';
+import { TLS_COMMANDS } from './commands_tls.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface Option {
@@ -52,6 +53,9 @@ export type CommandName =
   | 'audit search'
   | 'audit verify'
   | 'audit export'
+  | 'tls self-signed'
+  | 'tls tailscale'
+  | 'tls show'
   | 'config'
   | 'doctor'
   | 'version'
@@ -285,6 +289,7 @@ export const COMMANDS: readonly Command[] = [
     options: [SINCE, UNTIL],
     examples: ['deckhand audit export --since 30d | gzip > audit.jsonl.gz'],
   },
+  ...TLS_COMMANDS,
   {
     name: 'config',
     usage: '',
