@@ -39,8 +39,10 @@ export function createChallenges(facts: ChallengeFacts = { resourceMetadata: nul
     refusal({ refused, status, sent }) {
       if (status === 401)
         return { status, error: refused, headers: sent ? invalid(refused.message) : say(first, metadata) };
-      if (status === 503) return { status, error: refused, headers: retryAfter(refused.details.retryAfterMs ?? 5_000) };
-      return { status, error: refused, headers: {} };
+      if (status === 503 || status === 429)
+        return { status, error: refused, headers: retryAfter(refused.details.retryAfterMs ?? 5_000) };
+      // RFC 6750 3.1: what is malformed is told apart from what is no good.
+      return { status, error: refused, headers: status === 400 ? say('error="invalid_request"', metadata) : {} };
     },
     expired: () => invalid('The token is unknown, expired or revoked.'),
     insufficientScope: (scopes) => say('error="insufficient_scope"', `scope="${scopes.join(' ')}"`, metadata),

@@ -27,6 +27,15 @@ export function createAddressOf(trustedProxies: readonly string[]): AddressOf {
   };
 }
 
+/** Whether this other end of a socket is a proxy that is believed: then many stand behind it. */
+export function createTrusts(trustedProxies: readonly string[]): (peer: string | undefined) => boolean {
+  const trusted = trustedProxies.map(parsePrefix).filter((p): p is Prefix => p !== null);
+  return (peer) => {
+    const ip = peer === undefined || trusted.length === 0 ? null : plainIp(peer);
+    return ip !== null && trusted.some((p) => holdsIp(p, ip));
+  };
+}
+
 /** The right-most hop that is no proxy of ours; where all are, the first one. Null: what stands there cannot be relied on. */
 function forwarded(said: string, trusts: (ip: Ip) => boolean): string | null {
   const hops = said.split(',');

@@ -19,6 +19,7 @@ import type { Door } from '../policy/ports.ts';
 import { type Behind, faultOf, isRecord, REVISION } from './behind.ts';
 import type { Challenges } from './challenges.ts';
 import { narrowOf } from './gate.ts';
+import { rateFields } from './limits_admission.ts';
 import { clientName, knows } from './mcp.ts';
 import { httpRefusal } from './mcp_http.ts';
 import type { Recognise } from './recognise.ts';
@@ -111,7 +112,7 @@ export function createFast(o: FastOptions): Fast {
         Object.assign(incoming, { rawBody: body });
         return otherwise();
       }
-      void answer(asked, call, outgoing);
+      void answer(asked, call, visit, outgoing);
     });
     return true;
   }
@@ -167,7 +168,7 @@ export function createFast(o: FastOptions): Fast {
       : null;
   }
 
-  async function answer(asked: Asked, call: Call, outgoing: ServerResponse): Promise<void> {
+  async function answer(asked: Asked, call: Call, visit: Visit, outgoing: ServerResponse): Promise<void> {
     const stop = new AbortController();
     const left = () => {
       clearTimeout(timer);
@@ -176,7 +177,7 @@ export function createFast(o: FastOptions): Fast {
     };
     let alive: NodeJS.Timeout | undefined;
     const timer = setTimeout(() => {
-      outgoing.writeHead(200, streamed);
+      outgoing.writeHead(200, [...streamed, ...rateFields(visit)]);
       outgoing.write(': working\n\n');
       alive = setInterval(() => outgoing.write(': keepalive\n\n'), KEEP_ALIVE_MS);
     }, o.streamAfterMs ?? STREAM_AFTER_MS);
@@ -195,7 +196,14 @@ export function createFast(o: FastOptions): Fast {
       return;
     }
     const length = String(Buffer.byteLength(text));
-    outgoing.writeHead(200, [...common, 'content-type', 'application/json', 'content-length', length]);
+    outgoing.writeHead(200, [
+      ...common,
+      'content-type',
+      'application/json',
+      'content-length',
+      length,
+      ...rateFields(visit),
+    ]);
     outgoing.end(text);
   }
 

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Hono } from 'hono/tiny';
-import type { Log } from '../core/call.ts';
+import type { Log, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Authenticate, Listener } from '../policy/credentials.ts';
 import type { MeasureDesk } from '../policy/measures.ts';
@@ -12,33 +12,45 @@ import type { Door } from '../policy/ports.ts';
 import type { TransferDesk } from '../policy/transfers.ts';
 import { behind } from './behind.ts';
 import { createChallenges } from './challenges.ts';
+import { createAddressOf, createTrusts } from './client.ts';
 import { createFast } from './fast.ts';
 import { createGate } from './gate.ts';
 import { newCallId } from './ids.ts';
 import { identityOf } from './introduction.ts';
-import { addressKey, createWindow } from './limits.ts';
+import { addressKey } from './limits.ts';
+import { createAdmission, rateFields, rateHeaders } from './limits_admission.ts';
+import type { Shared } from './limits_shared.ts';
 import type { ServerFacts } from './listing.ts';
 import { createMcpFactory } from './mcp.ts';
 import { createMcpRoute, type Served } from './mcp_http.ts';
 import { createMeasureRoute } from './measure.ts';
 import { createNodeServer, listenerOf } from './node_server.ts';
+import { challengeFacts, metadata, metadataPaths, type Resource } from './oauth.ts';
 import { createRecognise } from './recognise.ts';
-import { createRefusals, json, type Refusal, retryAfter, type Visit } from './refusals.ts';
+import { createRefusals, json, type Refusal, type Visit } from './refusals.ts';
 import { rpcError } from './results.ts';
+import { OVER_TLS, SECURITY_HEADERS, secured } from './security_headers.ts';
 import { createSessions } from './sessions.ts';
+import type { Tls } from './tls.ts';
 import { createTransferRoute } from './transfers.ts';
 
 const DRAIN_MS = 10_000;
 
 export interface HttpSettings {
   host: string;
+  /** What `host` stands for, where that was judged (binding.ts): this is listened on. */
+  address?: string;
   port: number;
   /** Under which clients reach us, where a proxy stands in front; without a final slash. */
   url?: string | null;
   allowedHosts: string[];
   allowedOrigins: string[];
+  /** Proxies whose X-Forwarded-For is believed. */
+  trustedProxies?: readonly string[];
   maxBodyBytes: number;
   sessions: { enabled: boolean; max: number; idleMinutes: number };
+  /** In all; absent in tests. */
+  connections?: number;
   connectionsPerAddress: number;
   requestsPerMinutePerAddress: number;
 }
@@ -48,6 +60,14 @@ export interface HttpOptions {
   authenticate: Authenticate;
   info: ServerFacts;
   http: HttpSettings;
+  /** Absent: plain HTTP. */
+  tls?: Tls | null;
+  /** What OAuth clients are told of this server; absent: there is no authorization server to name. */
+  resource?: Resource | null;
+  /** Requests a minute that a principal has for itself; undefined: it is counted for its address. */
+  tier?(principal: Principal): number | undefined;
+  /** Where several instances count together; absent: this one counts for itself. */
+  shared?: Shared | undefined;
   /** Files that pass by requests of their own; absent: none do. */
   transfers?: TransferDesk;
   /** Bytes for who measures the way here; absent: there is no such route. */
@@ -81,13 +101,6 @@ interface Knock {
   refused: Omit<Refusal, 'what'> | null;
 }
 
-const SECURITY_HEADERS = [
-  ['x-content-type-options', 'nosniff'],
-  ['cache-control', 'no-store'],
-  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
-  ['referrer-policy', 'no-referrer'],
-] as const;
-
 export function createHttp(o: HttpOptions): HttpFace {
   const { door, info, log, newId = newCallId } = o;
   return mount(o, {
@@ -106,14 +119,23 @@ export function createHttp(o: HttpOptions): HttpFace {
 /** The face without what it serves: all that stands before and around an MCP server. The conformance suite's fixture stands here, too. */
 export function mount(o: HttpOptions, served: Served): HttpFace {
   const { door, info, log, http, newId = newCallId, now = Date.now, drainMs = DRAIN_MS } = o;
-  const perMinute = http.requestsPerMinutePerAddress;
-  const gate = createGate({ ...http, url: http.url ?? null });
-  const requests = createWindow({ perMinute, now });
-  const refusals = createRefusals({ door, newId, perMinute, now });
+  const headers = o.tls ? OVER_TLS : SECURITY_HEADERS;
+  const addressOf = createAddressOf(http.trustedProxies ?? []);
+  // Whoever is shown our certificate for a name has asked for us by that name: no page can have led them here under it.
+  const certified = (o.tls?.facts().names ?? []).map((n) => (n.includes(':') ? `[${n}]` : n));
+  const gate = createGate({ ...http, allowedHosts: [...http.allowedHosts, ...certified], url: http.url ?? null });
+  const { tier, shared } = o;
+  const admission = createAdmission({
+    perMinute: http.requestsPerMinutePerAddress,
+    now,
+    ...(tier ? { tier } : {}),
+    shared,
+  });
+  const refusals = createRefusals({ door, newId });
   const { enabled, max, idleMinutes } = http.sessions;
   const sessions = enabled ? createSessions({ factory: served.factory, max, idleMs: idleMinutes * 60_000, now }) : null;
-  const recognise = createRecognise(o.authenticate);
-  const challenges = createChallenges();
+  const recognise = createRecognise(o.authenticate, admission);
+  const challenges = createChallenges(challengeFacts(o.resource ?? null));
   const mcp = createMcpRoute({
     door,
     served,
@@ -129,29 +151,22 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   });
   let boundPort = http.port;
   let closing = false;
-  const endpoint = () => `${http.url ?? `http://${printable(http.host)}:${boundPort}`}/mcp`;
+  const endpoint = () => `${http.url ?? `http${o.tls ? 's' : ''}://${printable(http.host)}:${boundPort}`}/mcp`;
 
   /** What comes before the route, on either way, and once for each request: Host, Origin, rate of the address. */
   function knock(
     incoming: IncomingMessage | undefined,
     host: string | undefined,
     origin: string | undefined,
+    authorization: string | undefined,
     counted: boolean,
   ): Knock {
-    const address = incoming?.socket.remoteAddress;
+    const address = addressOf(incoming);
     const visit: Visit = { address, key: addressKey(address), listener: listenerOf(incoming?.socket), recorded: false };
     const stranger = gate.host(host) ?? gate.origin(origin, host);
     if (stranger) return { visit, refused: { status: 403, error: stranger, code: -32_000 } };
-    const taken = counted ? requests.take(visit.key) : null;
-    if (taken?.ok !== false) return { visit, refused: null };
-    const { retryAfterMs, first } = taken;
-    // The rest of a flood is answered and not recorded: the first refusal of the minute says it all.
-    if (!first) visit.recorded = true;
-    const error = new OpsError('limit', 'Too many requests from this address.', {
-      hint: 'Wait, or raise `http.requestsPerMinutePerAddress`.',
-      retryAfterMs,
-    });
-    return { visit, refused: { status: 429, error, headers: retryAfter(retryAfterMs) } };
+    const error = counted ? admission.take(visit, authorization) : null;
+    return { visit, refused: error && { status: 429, error, headers: rateHeaders(visit, error) } };
   }
   /** Of requests that left the short way. */
   const knocks = new WeakMap<IncomingMessage, Knock>();
@@ -162,12 +177,12 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     recognise,
     challenges,
     knock(incoming, host) {
-      const made = knock(incoming, host, undefined, true);
+      const made = knock(incoming, host, undefined, incoming.headers.authorization, true);
       knocks.set(incoming, made);
       return made.refused === null && !closing ? made.visit : null;
     },
     maxBodyBytes: http.maxBodyBytes,
-    headers: SECURITY_HEADERS,
+    headers,
     newId,
     now,
     log,
@@ -179,14 +194,14 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     recognise,
     challenges,
     knock(incoming: IncomingMessage) {
-      const { host, origin } = incoming.headers;
-      const made = knock(incoming, host, origin, true);
+      const { host, origin, authorization } = incoming.headers;
+      const made = knock(incoming, host, origin, authorization, true);
       knocks.set(incoming, made);
       return made.refused === null && !closing ? made.visit : null;
     },
     lasting: (outgoing: ServerResponse) => node.lasting(outgoing),
     refusals,
-    headers: SECURITY_HEADERS,
+    headers,
     newId,
   };
   const files = o.transfers
@@ -201,26 +216,39 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     const health = c.req.path === '/healthz' || c.req.path === '/readyz';
     const { visit, refused } =
       knocks.get(c.env?.incoming as IncomingMessage) ??
-      knock(c.env?.incoming, c.req.header('host') ?? new URL(c.req.url).host, origin, !health);
+      knock(
+        c.env?.incoming,
+        c.req.header('host') ?? new URL(c.req.url).host,
+        origin,
+        c.req.header('authorization'),
+        !health,
+      );
     c.set('visit', visit);
     if (refused) {
-      c.res = secured(refusals.answer(visit, { ...refused, what: asked(c.req) }));
+      c.res = secured(refusals.answer(visit, { ...refused, what: asked(c.req) }), headers);
       return;
     }
     if (closing) {
       const error = new OpsError('unavailable', 'The server is stopping.', { hint: 'Call again in a moment.' });
-      c.res = secured(json(rpcError(null, error, newId()), 503, { connection: 'close', 'retry-after': '2' }));
+      c.res = secured(json(rpcError(null, error, newId()), 503, { connection: 'close', 'retry-after': '2' }), headers);
       return;
     }
     // On a socket they are set ahead: touching the headers of an answer would unpack it, for each call anew.
     const outgoing = c.env?.outgoing;
-    if (outgoing) for (const [name, value] of SECURITY_HEADERS) outgoing.setHeader(name, value);
+    if (outgoing) for (const [name, value] of headers) outgoing.setHeader(name, value);
     await next();
-    if (!outgoing) secured(c.res);
+    if (!outgoing) secured(c.res, headers);
+    const fields = rateFields(visit);
+    for (let i = 0; i < fields.length; i += 2)
+      if (!outgoing) c.res.headers.set(fields[i] as string, fields[i + 1] as string);
+      else if (!outgoing.headersSent) outgoing.setHeader(fields[i] as string, fields[i + 1] as string);
     // A page of an allowed origin may also read the answer; without these two headers the allowance would be worth nothing.
     if (origin !== undefined) {
       c.res.headers.set('access-control-allow-origin', origin);
-      c.res.headers.set('access-control-expose-headers', 'mcp-session-id, www-authenticate, retry-after');
+      c.res.headers.set(
+        'access-control-expose-headers',
+        'mcp-session-id, www-authenticate, retry-after, ratelimit, ratelimit-policy',
+      );
       c.res.headers.append('vary', 'origin');
     }
   });
@@ -230,6 +258,9 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     const state = o.ready();
     return json(state, state.ready ? 200 : 503);
   });
+  const { resource } = o;
+  // Also for who has no token yet: that is what it is for.
+  if (resource) for (const path of metadataPaths(resource)) app.get(path, () => json(metadata(resource), 200));
   app.all('/sse', () => {
     const error = new OpsError('not_found', 'HTTP+SSE of 2024 is not served.', {
       hint: `Use Streamable HTTP at ${endpoint()}`,
@@ -277,7 +308,9 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     fast: (incoming, outgoing, otherwise) =>
       files?.take(incoming, outgoing) || measured?.take(incoming, outgoing) || fast.take(incoming, outgoing, otherwise),
     patient: (socket) => files?.patient(socket) === true,
-    connectionsPerAddress: http.connectionsPerAddress,
+    connections: { perAddress: http.connectionsPerAddress, inAll: http.connections ?? 1_024 },
+    manyBehind: createTrusts(http.trustedProxies ?? []),
+    tls: o.tls ?? null,
     refusals,
     newId,
   });
@@ -285,7 +318,7 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   return {
     app,
     async listen() {
-      boundPort = (await node.listen(http)).port;
+      boundPort = (await node.listen({ host: http.address ?? http.host, port: http.port })).port;
       o.transfers?.servedAt(endpoint().replace(/\/mcp$/, '/transfers'));
       return { url: endpoint() };
     },
@@ -307,13 +340,6 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
 /** For records. Who reads them must not be able to use a transfer's handle. */
 const asked = ({ method, path }: { method: string; path: string }) =>
   `${method} ${path.startsWith('/transfers/') ? '/transfers' : path}`.slice(0, 160);
-
-function secured(response: Response): Response {
-  const stream = response.headers.get('content-type')?.startsWith('text/event-stream');
-  for (const [name, value] of SECURITY_HEADERS)
-    if (!(stream && name === 'cache-control')) response.headers.set(name, value);
-  return response;
-}
 
 const printable = (host: string) =>
   host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;

@@ -7,9 +7,13 @@ import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { OpsError, toOpsError } from '../core/errors.ts';
 import type { Listener } from '../policy/credentials.ts';
-import { addressKey, createConnections, MOST_REQUESTS_PER_SOCKET, NODE_LIMITS } from './limits.ts';
+import { addressKey, MOST_REQUESTS_PER_SOCKET, NODE_LIMITS } from './limits.ts';
+import { createConnections } from './limits_connections.ts';
 import { json, type Refusals, type Visit } from './refusals.ts';
 import { type RpcError, rpcError } from './results.ts';
+import { SECURITY_HEADERS, secured } from './security_headers.ts';
+import { createSlowReaders } from './slow_readers.ts';
+import type { Tls } from './tls.ts';
 
 /** On which listener a request came; what stands in its headers says nothing about that. */
 const listeners = new WeakMap<Socket, Listener>();
@@ -33,13 +37,35 @@ export function createNodeServer(o: {
   fast(incoming: IncomingMessage, outgoing: ServerResponse, otherwise: () => void): boolean;
   /** Its request may take longer to arrive than NODE_LIMITS says, because something else looks after it. */
   patient?(socket: Socket): boolean;
-  connectionsPerAddress: number;
+  connections: { perAddress: number; inAll: number };
+  /** One connection of it may carry many clients: only what all may have bounds it. */
+  manyBehind?(address: string | undefined): boolean;
+  /** For tests. */
+  readsWithinMs?: number;
+  /** Of the TCP listener. */
+  tls?: Tls | null;
   refusals: Refusals;
   newId(): string;
 }): NodeServer {
   const { refusals, newId } = o;
-  const connections = createConnections(o.connectionsPerAddress);
+  // Whoever fills one way in leaves the other one open.
+  const connections = { tcp: createConnections(o.connections), tailnet: createConnections(o.connections) };
+  const visitOf = (socket: Socket): Visit => {
+    const address = socket.remoteAddress;
+    return { address, key: addressKey(address), listener: listenerOf(socket), recorded: false };
+  };
+  const readers = createSlowReaders({
+    patient: (socket) => o.patient?.(socket) === true,
+    ...(o.readsWithinMs === undefined ? {} : { withinMs: o.readsWithinMs, lookMs: 50 }),
+    cutOff(socket) {
+      const error = new OpsError('limit', 'An answer was not read in time.', { hint: 'Read what you asked for.' });
+      refusals.record(visitOf(socket), 'an answer that nobody reads', error);
+      socket.destroy();
+    },
+  });
   const underWay = new Set<ServerResponse>();
+  /** Sockets with a request that has not been answered. */
+  const asking = new WeakSet<Socket>();
   let drained = () => {};
   const over = (outgoing: ServerResponse) => {
     underWay.delete(outgoing);
@@ -53,12 +79,19 @@ export function createNodeServer(o: {
         hint: 'Use a plain URL.',
       });
       const visit: Visit = { address: undefined, key: 'unknown', listener: 'tcp', recorded: false };
-      return json(rpcError(null, error, refusals.record(visit, 'a malformed request', error), -32_600), 400);
+      const id = refusals.record(visit, 'a malformed request', error);
+      return secured(json(rpcError(null, error, id, -32_600), 400), SECURITY_HEADERS);
     },
   });
   function serve(incoming: IncomingMessage, outgoing: ServerResponse): void {
     underWay.add(outgoing);
-    outgoing.once('close', () => over(outgoing));
+    const { socket } = incoming;
+    asking.add(socket);
+    outgoing.once('close', () => {
+      asking.delete(socket);
+      over(outgoing);
+    });
+    readers.watch(socket);
     const otherwise = () => void listener(incoming, outgoing);
     if (!o.fast(incoming, outgoing, otherwise)) otherwise();
   }
@@ -67,8 +100,7 @@ export function createNodeServer(o: {
     server.maxRequestsPerSocket = MOST_REQUESTS_PER_SOCKET;
     server.on('connection', (socket: Socket) => {
       listeners.set(socket, on);
-      // Behind the Unix socket stands one proxy for everybody.
-      if (on === 'tcp') connected(socket);
+      connected(socket, on);
     });
     server.on('clientError', clientError);
     servers.push(server);
@@ -76,31 +108,43 @@ export function createNodeServer(o: {
   }
 
   const servers: Server[] = [];
-  const server = prepared(createServer(NODE_LIMITS, serve), 'tcp');
+  const server = prepared(o.tls ? o.tls.server(NODE_LIMITS, serve) : createServer(NODE_LIMITS, serve), 'tcp');
 
-  function connected(socket: Socket): void {
-    const address = socket.remoteAddress;
-    const key = addressKey(address);
-    const leave = connections.enter(key);
-    if (leave) {
-      socket.once('close', leave);
+  function connected(socket: Socket, on: Listener): void {
+    const visit = visitOf(socket);
+    // Behind the socket of the tailnet stands one proxy for everybody.
+    const entered = connections[on].enter(on === 'tailnet' || o.manyBehind?.(visit.address) ? null : visit.key);
+    if ('leave' in entered) {
+      socket.once('close', entered.leave);
       return;
     }
-    const error = new OpsError('limit', 'Too many connections from this address.', {
-      hint: 'Close some, or raise `http.connectionsPerAddress`.',
-    });
-    const id = refusals.record({ address, key, listener: 'tcp', recorded: false }, 'a connection', error);
-    answerBare(socket, 429, rpcError(null, error, id));
+    const [status, error] = entered.refused === 'address' ? TOO_MANY_OF_ONE : TOO_MANY;
+    const id = refusals.record(visit, 'a connection', error);
+    // Counted before the handshake, and nothing can be said before it.
+    if (o.tls) socket.destroy();
+    else answerBare(socket, status, rpcError(null, error, id), `retry-after: ${RETRY_S}\r\n`);
   }
 
   function clientError(thrown: NodeJS.ErrnoException, socket: Socket): void {
     if (thrown.code === 'ERR_HTTP_REQUEST_TIMEOUT' && o.patient?.(socket)) return;
-    if (thrown.code === 'ECONNRESET' || !socket.writable) {
+    const plain = thrown.code === 'ERR_SSL_HTTP_REQUEST' ? o.tls?.under(socket) : undefined;
+    if (plain) {
+      const error = new OpsError('validation', 'This port speaks TLS.', { hint: 'Begin the URL with https://' });
+      answerBare(plain, 400, rpcError(null, error, newId(), -32_600));
+      return;
+    }
+    // Also what failed in TLS: there is nobody to talk to.
+    if (thrown.code === 'ECONNRESET' || /^ERR_(?:SSL|TLS)_/.test(thrown.code ?? '') || !socket.writable) {
       socket.destroy();
       return;
     }
     const [status, message, hint] = CLIENT_ERRORS[thrown.code ?? ''] ?? NOT_HTTP;
-    answerBare(socket, status, rpcError(null, new OpsError('validation', message, { hint }), newId(), -32_600));
+    const error = new OpsError('validation', message, { hint });
+    const visit = visitOf(socket);
+    // A request that had begun has a record of its own; one whose sender left was not refused.
+    visit.recorded = asking.has(socket) || thrown.code === 'HPE_INVALID_EOF_STATE';
+    const id = refusals.record(visit, 'a request that is not served', error);
+    answerBare(socket, status, rpcError(null, error, id, -32_600));
   }
 
   return {
@@ -130,11 +174,30 @@ export function createNodeServer(o: {
         clearTimeout(timer);
       }
       await then();
+      readers.close();
       for (const s of servers) s.closeAllConnections();
+      o.tls?.close();
       await Promise.all(gone);
     },
   };
 }
+
+/** Idle connections end after five seconds, so that there is room again. */
+const RETRY_S = 5;
+const TOO_MANY_OF_ONE = [
+  429,
+  new OpsError('limit', 'Too many connections from this address.', {
+    hint: 'Close some, or raise `http.connectionsPerAddress`.',
+    retryAfterMs: RETRY_S * 1_000,
+  }),
+] as const;
+const TOO_MANY = [
+  503,
+  new OpsError('limit', 'Too many connections are open.', {
+    hint: 'Call again in a moment, or raise `http.connections`.',
+    retryAfterMs: RETRY_S * 1_000,
+  }),
+] as const;
 
 const NOT_HTTP = [400, 'This is not HTTP as it is spoken here.', 'Send plain HTTP/1.1.'] as const;
 const CLIENT_ERRORS: Record<string, readonly [number, string, string]> = {
@@ -143,9 +206,10 @@ const CLIENT_ERRORS: Record<string, readonly [number, string, string]> = {
 };
 
 /** For a socket that has no request to answer to. */
-function answerBare(socket: Socket, status: number, body: RpcError): void {
+function answerBare(socket: Socket, status: number, body: RpcError, more = ''): void {
   const text = JSON.stringify(body);
-  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/json`;
+  const always = SECURITY_HEADERS.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${always}${more}connection: close\r\ncontent-type: application/json`;
   socket.on('error', () => {});
   socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`, () => socket.destroy());
 }

@@ -22,8 +22,11 @@ export type Recognised =
   | { principal: Principal }
   | {
       refused: OpsError;
-      /** 400: malformed; 401: none or no good; 403: known and not wanted; 503: cannot be told now (an issuer or tailscaled is away). */
-      status: 400 | 401 | 403 | 503;
+      /**
+       * 400: malformed; 401: none or no good; 403: known and not wanted; 429: not looked at, there were too many (edge/limits_admission.ts);
+       * 503: cannot be told now (an issuer or tailscaled is away).
+       */
+      status: 400 | 401 | 403 | 429 | 503;
       /** A credential was shown at all: only then a challenge says `invalid_token`, and only then it counts as a failed try. */
       sent: boolean;
     };

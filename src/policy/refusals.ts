@@ -62,9 +62,8 @@ export function createRefusals(p: Pick<Policy, 'audit' | 'clock' | 'redactor' | 
   return {
     note(r) {
       p.security?.turnedAway({ code: r.reason.code, who: r.principal?.id, address: r.address });
-      const first = recordOf(r, p);
       // Many local clients have one address: who is known is counted alone.
-      const own = `${r.principal?.id ?? r.source ?? r.address ?? first.who} ${r.reason.code}`;
+      const own = `${r.principal?.id ?? r.source ?? r.address ?? 'anonymous'} ${r.reason.code}`;
       const key = open.has(own) || open.size < MOST_KEYS ? own : `${OTHERS} ${r.reason.code}`;
       const c = open.get(key);
       if (c) {
@@ -73,6 +72,8 @@ export function createRefusals(p: Pick<Policy, 'audit' | 'clock' | 'redactor' | 
         c.to = now;
         return;
       }
+      // Made only here: a flood is counted, and not described again and again.
+      const first = recordOf(r, p);
       p.audit.append('refused', first);
       if (closed) return;
       open.set(key, { first, count: 0, from: 0, to: 0, ends: p.clock.elapsed() + WINDOW_MS });

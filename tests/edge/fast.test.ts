@@ -96,9 +96,10 @@ const wasShort = (seen: Seen) => /^\{"jsonrpc":"2.0","id":[^,]*,"result":/.test(
 
 /** Handles are random; what stands around them is not. */
 const named = (text: string) => text.replace(/\b([rtwa])_[a-z2-7]{26}\b/g, '$1_');
-const told = ({ status, headers: { date: _, ...headers }, text }: Seen) => ({
+/** What is left of the limit differs between two requests: that it is told is compared, and not how much. */
+const told = ({ status, headers: { date: _, ratelimit, ...headers }, text }: Seen) => ({
   status,
-  headers,
+  headers: { ...headers, ratelimit: ratelimit !== undefined },
   body: text.startsWith('{') ? JSON.parse(named(text)) : named(text),
 });
 const recorded = (r: Rig) =>
@@ -453,6 +454,9 @@ describe.each(WAYS)('by the %s way', (way) => {
       'x-content-type-options': 'nosniff',
       'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
       'referrer-policy': 'no-referrer',
+      'cross-origin-resource-policy': 'same-origin',
+      'ratelimit-policy': '"address";q=10000;w=60',
+      ratelimit: expect.stringMatching(/^"address";r=\d+;t=\d+$/),
       'transfer-encoding': 'chunked',
       connection: 'close',
     });

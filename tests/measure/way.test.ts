@@ -52,11 +52,14 @@ async function far({ tls = false, on = true, scopes = ['net:read'] as string[], 
   const door = { ...r.door, refused: (q: { what: string }) => void refused.push(q.what) };
   const route = createMeasureRoute({
     desk: createMeasures(on, r.policy),
-    recognise: createRecognise(byToken((secret) => (secret === SECRET ? who('token:near', scopes as never) : null))),
+    recognise: createRecognise(
+      byToken((secret) => (secret === SECRET ? who('token:near', scopes as never) : null)),
+      { hold: () => null, told() {} },
+    ),
     challenges: createChallenges(),
     knock: (incoming) => ({ address: incoming.socket.remoteAddress, key: 'k', listener: 'tcp', recorded: false }),
     lasting() {},
-    refusals: createRefusals({ door, newId: () => 'id', perMinute: 100, now: Date.now }),
+    refusals: createRefusals({ door, newId: () => 'id' }),
     headers: [],
     newId: () => 'id',
     graceMs: 500,

@@ -95,16 +95,24 @@ test('windows that end at different times each end at theirs', async () => {
   expect(seen().slice(3)).toMatchObject([{ address: 'b', count: 1 }]);
 });
 
-test('a thousand addresses are told apart, the rest is counted together by code', async () => {
+test('one who has all of a /64 is one source', async () => {
+  const { refuse, clock, seen } = setUp();
+  for (let i = 0; i < 300; i++) refuse(`2001:db8::${i.toString(16)}`, 'permission', { source: '2001:db8:0:0::/64' });
+  expect(seen()).toHaveLength(1);
+  await clock.advance(10_000);
+  expect(seen().slice(1)).toMatchObject([{ count: 299 }]);
+});
+
+test('250 addresses are told apart, the rest is counted together by code', async () => {
   const { refuse, clock, seen } = setUp();
   for (let i = 0; i < 3_000; i++) refuse(`10.1.${i >> 8}.${i & 255}`);
   refuse('10.9.9.9', 'limit');
-  // 1,000 of their own, and the first of the others of each code.
-  expect(seen()).toHaveLength(1_002);
+  // 250 of their own, and the first of the others of each code.
+  expect(seen()).toHaveLength(252);
   await clock.advance(10_000);
-  expect(seen()).toHaveLength(1_003);
+  expect(seen()).toHaveLength(253);
   const last = seen().at(-1);
-  expect(last).toMatchObject({ who: 'others', outcome: 'permission', count: 1_999 });
+  expect(last).toMatchObject({ who: 'others', outcome: 'permission', count: 2_749 });
   expect(last?.address).toBeUndefined();
   const total = seen().reduce((n, f) => n + ((f.count as number | undefined) ?? 1), 0);
   expect(total).toBe(3_001);
