@@ -95,7 +95,7 @@ export const COMMANDS: readonly Command[] = [
       'Prints the URL and what to paste into a client. Where no token exists yet it makes one, named "first" with the role\n' +
       'operator, and prints it this once; never when it runs as a service, where it would stay in a log for good.\n' +
       'SIGTERM and SIGINT let calls under way end and stop; a second one stops at once. SIGHUP does the same as SIGTERM\n' +
-      'on a terminal and nothing elsewhere: settings are read at the start only.',
+      'on a terminal; elsewhere it only has the certificate of http.tls read again. Settings are read at the start only.',
     examples: ['deckhand serve --http-port 8080', 'deckhand serve --mode read-only'],
   },
   {

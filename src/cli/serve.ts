@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import type { App } from '../app.ts';
 import { environment } from '../config/env.ts';
 import { DEFAULT_FILE, type Loaded } from '../config/load.ts';
+import { addressToListen, bindingRemarks, pairFiles } from '../edge/binding.ts';
 import { CONTROL_SOCKET, type Control, openControl } from '../edge/control.ts';
 import { createHttp } from '../edge/http.ts';
-import { byToken } from '../policy/authenticate.ts';
+import type { Tls } from '../edge/tls.ts';
 import { FIRST_TOKEN, type Run } from './commands.ts';
 import { type Launched, launched } from './launched.ts';
 import type { Terminal } from './terminal.ts';
@@ -16,11 +17,16 @@ import { sameSettings, type Welcome, welcome } from './welcome.ts';
 
 export async function run({ io, signal, load, open }: Run): Promise<number> {
   const loaded = await load();
+  // Before anything is opened: a start that is refused leaves nothing behind.
+  const address = await addressToListen(loaded.config.http);
   const app = await open('serve');
   const { config, door, info, log, principals, live, ready } = app;
   const { allowedHosts, allowedOrigins } = config.http;
-  const http = { ...config.http, allowedHosts: [...allowedHosts], allowedOrigins: [...allowedOrigins] };
+  const http = { ...config.http, address, allowedHosts: [...allowedHosts], allowedOrigins: [...allowedOrigins] };
   const { transfers, measures } = app;
+  const { authenticate, resource } = await app.auth();
+  const tls = await tlsOf(app);
+  for (const remark of bindingRemarks(config.http)) log.warn({}, remark);
   const face = createHttp({
     door,
     info,
@@ -30,9 +36,13 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
     ready,
     transfers,
     measures,
-    authenticate: byToken(principals.bearer),
+    authenticate,
+    resource,
+    tls,
   });
   let control: Control | null = null;
+  const hangup = () => void tls?.reload(true);
+  process.on('SIGHUP', hangup);
   try {
     const { url } = await face.listen();
     control = await openControl({
@@ -47,12 +57,23 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
     await aborted(signal);
     log.info({ signal: String(signal.reason) }, 'stopping; what is under way may end');
   } finally {
+    process.off('SIGHUP', hangup);
     await control?.close();
     await face.close();
     await app.close();
   }
   // Asked to stop, it stopped in good order.
   return 0;
+}
+
+async function tlsOf(app: App): Promise<Tls | null> {
+  try {
+    const files = pairFiles(app.config.http.tls);
+    return files && (await (await import('../edge/tls.ts')).openTls({ files, log: app.log }));
+  } catch (thrown) {
+    await app.close();
+    throw thrown;
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
