@@ -1,6 +1,6 @@
 /**
  * The headers that `tailscale serve` adds, read strictly. Pure. They prove nothing by themselves: tailnet.ts compares them with what
- * tailscaled says. On any other listener they are somebody's invention.
+ * tailscaled says. On any other listener they are somebody's invention (security.ts).
  */
 import { ipText, parseIp } from '../core/ip.ts';
 
@@ -32,15 +32,4 @@ export function decoded(header: string): string | null {
   } catch {
     return null;
   }
-}
-
-/** Names of headers that only tailscaled may set, out of names and values in turn as node:http gives them. */
-export function tailscaleHeaders(raw: readonly string[]): string[] {
-  const found: string[] = [];
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i] as string;
-    // Cheap for the thousands that are none.
-    if (name.length > 10 && name[9] === '-' && /^tailscale-/i.test(name)) found.push(name.toLowerCase());
-  }
-  return found;
 }
