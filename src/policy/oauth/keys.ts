@@ -108,7 +108,7 @@ export function createKeys(issuer: Issuer, discovery: Discovery, { ask, now, ela
       if (typeof found !== 'string') return { key: found };
       if (found === 'no_kid') return { fault: found };
       // Keys that were seen after the token was made would have held its own.
-      const newer = issuedAtMs > (fetched?.atMs ?? 0);
+      const newer = issuedAtMs > (fetched as NonNullable<typeof fetched>).atMs;
       return trouble !== null || newer ? { away: waitMs() } : { fault: found };
     },
     live(key) {
