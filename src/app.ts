@@ -15,8 +15,9 @@ import { openIndexing } from './file_indexer.ts';
 import { createHost } from './host/index.ts';
 import { hostParts } from './host/parts.ts';
 import { openSyslog, type Syslog, syslogTrouble } from './host/syslog.ts';
+import { createAccess } from './policy/access.ts';
 import { createApprovals } from './policy/approve.ts';
-import { bearerPrincipal, cliPrincipal, stdioPrincipal } from './policy/authenticate.ts';
+import { bearerPrincipal, cliPrincipal, stdioPrincipal, withGrants } from './policy/authenticate.ts';
 import { createCoalescer } from './policy/coalesce.ts';
 import { createDeciding, type Deciding } from './policy/deciding.ts';
 import { createMeasures, type MeasureDesk } from './policy/measures.ts';
@@ -68,7 +69,7 @@ export interface App {
   measures: MeasureDesk;
   principals: { stdio(): Principal; cli(): Principal; bearer(secret: string): Principal | null };
   /** Who somebody is who comes over HTTP. Loads what that takes. */
-  auth(): Promise<Auth>;
+  auth(): Promise<Auth & { tier(who: Principal): number | undefined }>;
   tokens: Tokens;
   /** When a principal was here. */
   seen: Seen['of'];
@@ -200,8 +201,10 @@ export async function createApp(o: {
   const parts = createParts(wanted, clock.elapsed);
   const questions = openApprovals(db, { lifeMs: config.approvals.minutes * 60_000 });
   const redactor = createRedactor({ values: [...config.redact.values] });
+  const access = createAccess({ ...config, tools: tools.tools, log, whereOf: o.loaded.whereOf });
   const policy: Policy = {
     catalog: tools,
+    access,
     off: (tool) => off(tool) ?? parts.off(tool),
     mode: config.mode,
     context: {
@@ -219,6 +222,7 @@ export async function createApp(o: {
       reserve: quotas.reserve,
       perMinute: config.limits.callsPerMinute,
       changesPerHour: config.limits.changesPerHour,
+      changesPerDay: config.limits.changesPerDay,
       clock,
     }),
     probing: createProbing({
@@ -253,6 +257,7 @@ export async function createApp(o: {
       receipt: (id, who) => receiptsFor(who, policy).get(id),
     },
     clock,
+    access,
   );
   const underWay = createUnderWay(clock);
   const door = createDoor(policy, { coalescer: createCoalescer(clock), results, underWay });
@@ -297,14 +302,18 @@ export async function createApp(o: {
     transfers,
     measures: createMeasures(config.net.measure, policy),
     principals: {
-      stdio: () => stdioPrincipal(uid, config.stdio.role),
-      cli: () => cliPrincipal(uid, config.cli.role),
-      bearer: (secret) => bearerPrincipal(tokens, secret),
+      stdio: () => access.known(stdioPrincipal(uid, config.stdio.role)),
+      cli: () => access.known(cliPrincipal(uid, config.cli.role)),
+      bearer(secret) {
+        const raw = bearerPrincipal(tokens, secret);
+        return raw && access.known(raw);
+      },
     },
     async auth() {
       const { forged, watch } = security;
       const auth = await openAuth({ config, find: (s) => bearerPrincipal(tokens, s), clock, log, forged });
-      return { ...auth, authenticate: watch(auth.authenticate) };
+      const tier = (who: Principal) => access.limits(who).requestsPerMinute;
+      return { ...auth, tier, authenticate: watch(withGrants(access, auth.authenticate)) };
     },
     tokens,
     seen: seen.of,

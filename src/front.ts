@@ -9,6 +9,7 @@ import { offByConfig } from './config/off.ts';
 import type { Principal } from './core/call.ts';
 import { hostParts } from './host/parts.ts';
 import { nameOf } from './host/system/name.ts';
+import { createAccess } from './policy/access.ts';
 import { stdioPrincipal } from './policy/authenticate.ts';
 import { type Rule, type Seen, visible } from './policy/authorize.ts';
 import { createParts } from './policy/parts.ts';
@@ -24,7 +25,9 @@ export interface Front {
 export function openFront({ config }: Loaded, version: string): Front {
   becomeOwner(config.state.dir);
   openState(config.state.dir);
-  const principal = stdioPrincipal(process.getuid?.() ?? 0, config.stdio.role);
+  // A copy of what app.ts has: what a credential names wrongly is logged there.
+  const access = createAccess({ ...config, tools: [], log: { warn() {} } });
+  const principal = access.known(stdioPrincipal(process.getuid?.() ?? 0, config.stdio.role));
   const off = offByConfig(config);
   const parts = createParts(
     hostParts({ docker: dockerSettings(config), root: config.host.root, roots: config.files.roots }),
@@ -36,6 +39,7 @@ export function openFront({ config }: Loaded, version: string): Front {
     visible<T extends Seen>(tools: readonly T[]) {
       const rule: Rule<T> = {
         catalog: { tools },
+        access,
         mode: config.mode,
         off: (tool) => off(tool) ?? parts.off(tool),
         clock: { now: Date.now },

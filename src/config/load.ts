@@ -40,6 +40,8 @@ export interface LoadInput {
 export interface Loaded<C = Config> {
   config: C;
   origins: ReadonlyMap<string, Origin>;
+  /** Where a part of a setting stands, to its line; null for what nobody has set. */
+  whereOf?(setting: string, within: readonly PropertyKey[]): string | null;
   /** The file that was read. */
   file: string | null;
   /** Files of secrets that settings named. */
@@ -194,7 +196,13 @@ export async function loadSettings(known: readonly Setting[], input: LoadInput):
   }
 
   if (problems.all.length) throw brokenConfig(problems);
-  return { config: freeze(config), origins, file: text === null ? null : file.path, secretFiles: read };
+  return {
+    config: freeze(config),
+    origins,
+    whereOf: (setting, within) => won.get(setting)?.whereOf(within) ?? null,
+    file: text === null ? null : file.path,
+    secretFiles: read,
+  };
 }
 
 function chosenFile(flags: Flags, env: Env, input: LoadInput, cwd: string): { path: string; must: boolean } {

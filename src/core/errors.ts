@@ -24,12 +24,14 @@ export interface ErrorDetails {
   retryAfterMs?: number;
   /** A change that failed after its first effect: with this `undo` takes back what there is of it. */
   receipt?: string;
+  /** By which line of the owner's policy, for the record alone. */
+  rule?: string;
   /** The operating system's error name, where there is one: a read is retried on some of them. */
   errno?: string;
 }
 
 /** What every face prints of an error. `call` is the correlation id, the same in log and audit. */
-export interface WireError extends Omit<ErrorDetails, 'errno'> {
+export interface WireError extends Omit<ErrorDetails, 'errno' | 'rule'> {
   code: Code;
   message: string;
   call?: string;
@@ -99,6 +101,6 @@ export function toOpsError(thrown: unknown): OpsError {
 }
 
 export function toWire(error: OpsError, call?: string): WireError {
-  const { errno: _, ...details } = error.details;
+  const { errno: _, rule: __, ...details } = error.details;
   return { code: error.code, message: error.message, ...details, ...(call ? { call } : {}) };
 }

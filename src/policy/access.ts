@@ -6,6 +6,8 @@
 import type { Log, Principal } from '../core/call.ts';
 import { holds, readsOnly, type Scope } from '../core/scopes.ts';
 import { entryScope, leastScopes, type Target, type Tool, worstRisk } from '../core/tool.ts';
+import type { Bounds } from './bounded.ts';
+import { boundsOf } from './bounds.ts';
 import {
   createGrants,
   type Grant,
@@ -46,6 +48,8 @@ export interface Limits {
   callsPerMinute?: number;
   concurrentCalls?: number;
   changesPerDay?: number;
+  /** HTTP requests: undefined, they are counted for its address (edge/limits_admission.ts). */
+  requestsPerMinute?: number;
 }
 
 export interface Access {
@@ -57,7 +61,8 @@ export interface Access {
   /** Whether a handle that a call left still serves. */
   handle(who: Principal, tool: string, facts: CallFacts): boolean;
   limits(who: Principal): Limits;
-  held(who: Principal): Held;
+  /** What the call may use of the host; null: nothing bounds it. */
+  bounds(who: Principal, tool: Asked, facts: CallFacts): Bounds | null;
   /** Each deny, entry and grant in turn. */
   steps(who: Principal, tool: Asked, facts: CallFacts): Step[];
 }
@@ -69,7 +74,7 @@ export interface AccessOptions {
   tools: readonly Asked[];
   log: Pick<Log, 'warn'>;
   /** `/etc/deckhand/config.yaml:14`, where a part of a setting stands; null where nobody knows. */
-  whereOf?: (setting: string, within: readonly PropertyKey[]) => string | null;
+  whereOf?: ((setting: string, within: readonly PropertyKey[]) => string | null) | undefined;
 }
 
 const WHY = 'The policy of this host’s owner does not let you do this';
@@ -158,8 +163,15 @@ export function createAccess(o: AccessOptions): Access {
 
   return {
     known: (who) => of(who).known,
-    held: (who) => of(who).held,
     call,
+
+    bounds(who, tool, facts) {
+      const { held } = of(who);
+      if (held.plain) return null;
+      const { tools, targets } = asked(tool, facts);
+      const through = held.grants.filter((g) => all(g, facts.scopes) && shut(g, tools, targets) === null);
+      return boundsOf(held, through);
+    },
 
     tool(who, tool) {
       const { held } = of(who);
@@ -186,7 +198,7 @@ export function createAccess(o: AccessOptions): Access {
       const { held } = of(who);
       if (held.plain) return {};
       const limits: Limits = {};
-      for (const name of ['callsPerMinute', 'concurrentCalls', 'changesPerDay'] as const) {
+      for (const name of ['callsPerMinute', 'concurrentCalls', 'changesPerDay', 'requestsPerMinute'] as const) {
         const named = (sources: readonly Source[]) => sources.flatMap((s) => s.limits[name] ?? []);
         const own = named(held.entries);
         const ofRoles = named(held.grants);

@@ -6,6 +6,7 @@ import type { Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Role, Scope } from '../core/scopes.ts';
 import { scopesOf } from '../core/scopes.ts';
+import type { Access } from './access.ts';
 import type { Authenticate, Recognised } from './credentials.ts';
 
 /** Launched by a client on this host: the uid is the kernel's word. */
@@ -101,4 +102,13 @@ function ofRecord(record: TokenRecord) {
     made.set(record, parts);
   }
   return parts;
+}
+
+/** Whoever is recognised comes with all that the owner's roles and entries give. */
+export function withGrants(access: Pick<Access, 'known'>, authenticate: Authenticate): Authenticate {
+  const known = (is: Recognised): Recognised => ('principal' in is ? { principal: access.known(is.principal) } : is);
+  return (shown) => {
+    const is = authenticate(shown);
+    return is instanceof Promise ? is.then(known) : known(is);
+  };
 }

@@ -7,6 +7,7 @@ import { OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { holds, type Mode, readsOnly, type Scope } from '../core/scopes.ts';
 import { entryScope, leastScopes, type Tool, worstRisk } from '../core/tool.ts';
+import { type CallFacts, changesNothing, type Denial } from './access.ts';
 import type { Policy } from './ports.ts';
 
 /** Steps 1 and 2 of the door: who it is, and whether this one may call this tool at all. */
@@ -31,12 +32,23 @@ export function admit(call: Call, p: Policy): { who: Principal; tool: Tool } {
   need(who, leastScopes(tool), tool);
   const entry = entryScope(tool, (s) => holds(who.scopes, s));
   if (entry) need(who, [entry], tool);
-  if (useless(who, tool))
+  if (changesNothing(who.scopes, tool))
     throw new OpsError('permission', `${tool.name} needs a scope that lets you change something.`, {
       hint: 'Use the token that made the change.',
     });
+  const denial = p.access.tool(who, tool);
+  if (denial) throw denied(denial, tool);
   return { who, tool };
 }
+
+/** Step 5: this very call, by the owner's policy. */
+export function mayCall(who: Principal, tool: Tool, facts: CallFacts, p: Pick<Policy, 'access'>): void {
+  const denial = p.access.call(who, tool, facts);
+  if (denial) throw denied(denial, tool);
+}
+
+const denied = ({ why, hint, line }: Denial, tool: Tool) =>
+  new OpsError('permission', `${tool.name}: ${why}`, { hint, rule: line });
 
 /** The scopes that these arguments need; all that are missing are named at once, so that one step-up is enough. */
 export function need(who: Principal, scopes: readonly Scope[], tool: Tool): void {
@@ -50,6 +62,7 @@ export function need(who: Principal, scopes: readonly Scope[], tool: Tool): void
 /** As much of a tool as decides who sees it: the first answers over stdio know no more of them. */
 export type Seen = Pick<Tool, 'name' | 'toolset' | 'core' | 'risk'> & { scopes: Pick<Tool['scopes'], 'least' | 'any'> };
 export type Rule<T extends Seen> = Pick<Policy, 'mode'> & {
+  access: Pick<Policy['access'], 'tool'>;
   catalog: { tools: readonly T[] };
   clock: Pick<Policy['clock'], 'now'>;
   off(tool: T): unknown;
@@ -67,7 +80,8 @@ export function visible<T extends Seen>(
       !hiddenBy(narrow, t) &&
       leastScopes(t).every((s) => holds(who.scopes, s)) &&
       entryScope(t, (s) => holds(who.scopes, s)) === null &&
-      !useless(who, t) &&
+      !changesNothing(who.scopes, t) &&
+      p.access.tool(who, t) === null &&
       (readsOnly(worstRisk(t)) || !(p.mode === 'read-only' || narrow?.readOnly)),
   );
 }
@@ -81,12 +95,6 @@ function likely(name: string, names: string[]): string[] {
 /** Neither run out nor revoked. */
 export const current = (who: Principal, now: number) =>
   (who.expiresAtMs === null || who.expiresAtMs > now) && who.valid();
-
-/** A tool that takes back changes asks for their scopes; who holds none that changes anything has nothing to take back. */
-const useless = (who: Principal, t: Seen): boolean =>
-  t.scopes.least === null &&
-  !readsOnly(worstRisk(t)) &&
-  ![...who.scopes].some((s) => s === 'admin' || s.endsWith(':write'));
 
 /** A connection may ask to see less (`?toolsets=core,docker`); `core` is a flag of the tool, `all` is everything. */
 function hiddenBy(narrow: Narrow | undefined, tool: Pick<Tool, 'toolset' | 'core'>): boolean {

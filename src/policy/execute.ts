@@ -10,7 +10,7 @@ import type { CatalogRead, Preview, Tool } from '../core/tool.ts';
 import type { Turn } from '../core/transfer.ts';
 import { type Granted, runChange, withReceipt } from './change.ts';
 import { type Deadline, deadline, pause, raced } from './deadline.ts';
-import { context, type Engine, type Job } from './job.ts';
+import { boundsKey, context, type Engine, type Job } from './job.ts';
 import type { Policy } from './ports.ts';
 import { wasStopped } from './under_way.ts';
 
@@ -129,7 +129,9 @@ export async function execute(
   if (first !== 'still running') return { raw: first, status: 'done' };
 
   const room = e.underWay.lasts(work);
-  const handle = room ? p.work.begin({ principal: job.who.id, scopes: job.scopes, tool: job.tool.name }) : null;
+  const handle = room
+    ? p.work.begin({ principal: job.who.id, scopes: job.scopes, targets: job.targets, tool: job.tool.name })
+    : null;
   if (handle === null) {
     // What has had its first effect is not torn: its caller waits for the verdict.
     if (!d.committed())
@@ -202,11 +204,15 @@ function runRead(
     }
   };
   if (tool.perPrincipal || tool.long || call.progress) return twice(d.signal);
-  return e.coalescer.share(`${tool.name} ${rightsOf(who.scopes)} ${job.canonical}`, d.signal, (signal) => {
-    // The group outlives the caller that began it, so it has a deadline of its own.
-    const own = deadline(signal, timeoutOf(tool), p.clock);
-    return raced(twice(own.signal), own.signal).finally(() => own[Symbol.dispose]());
-  });
+  return e.coalescer.share(
+    `${tool.name} ${rightsOf(who.scopes)} ${boundsKey(job, p)} ${job.canonical}`,
+    d.signal,
+    (signal) => {
+      // The group outlives the caller that began it, so it has a deadline of its own.
+      const own = deadline(signal, timeoutOf(tool), p.clock);
+      return raced(twice(own.signal), own.signal).finally(() => own[Symbol.dispose]());
+    },
+  );
 }
 
 const rights = new WeakMap<ReadonlySet<Scope>, string>();

@@ -13,6 +13,7 @@ export interface LimitsOf {
   callsPerMinute?: number | undefined;
   concurrentCalls?: number | undefined;
   changesPerDay?: number | undefined;
+  requestsPerMinute?: number | undefined;
 }
 
 /** As config has them. */

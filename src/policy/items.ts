@@ -3,7 +3,7 @@
  * is brought into one form, and that what cannot be judged fits every deny and no allow. Which lists count is access.ts's. Pure.
  */
 import { imageParts } from '../core/docker_refs.ts';
-import { holdsIp, type Ip, ipText, type Prefix, parseIp, parsePrefix } from '../core/ip.ts';
+import { holdsIp, type Ip, ipText, parseIp, parsePrefix } from '../core/ip.ts';
 import { wrapped } from '../core/ip_wrapped.ts';
 import { like } from '../core/like.ts';
 import { pathLike, plainPath } from '../core/path_like.ts';
@@ -20,9 +20,9 @@ export interface Item {
   at: number;
   tool?(tool: Named): boolean;
   target?(is: Judged, by: By): boolean;
-  /** For who walks a tree or resolves a name: what was written, in one form. */
+  /** Behind the kind, as the owner wrote it; and in the form that is compared, for who walks a tree. */
+  written: string;
   pattern: string;
-  network: Prefix | null;
 }
 export type By = 'allow' | 'deny';
 
@@ -44,7 +44,7 @@ export function itemOf(text: string, at: number): Item {
   const colon = text.indexOf(':');
   const word = text.slice(0, colon);
   const pattern = text.slice(colon + 1);
-  const item = (kind: Kind, rest: Partial<Item> = {}): Item => ({ kind, at, pattern, network: null, ...rest });
+  const item = (kind: Kind, rest: Partial<Item> = {}): Item => ({ kind, at, written: pattern, pattern, ...rest });
   switch (word) {
     case 'toolset':
       return item('tool', { tool: (t) => like(pattern, t.toolset) || (pattern === 'core' && t.core) });
@@ -54,7 +54,7 @@ export function itemOf(text: string, at: number): Item {
       const kind = word as TargetKind;
       const fits = FITS[kind](pattern);
       return item(kind, {
-        ...fits,
+        pattern: fits.pattern ?? pattern,
         target(is, by) {
           if (is.all) return by === 'deny' || /^\*+$/.test(pattern);
           if (is.forms.length === 0) return by === 'deny';
@@ -65,7 +65,7 @@ export function itemOf(text: string, at: number): Item {
   }
 }
 
-type Fit = { one(is: Judged, by: By): boolean; pattern?: string; network?: Prefix | null };
+type Fit = { one(is: Judged, by: By): boolean; pattern?: string };
 const some = (pattern: string) => (is: Judged) => is.forms.some((form) => like(pattern, form));
 
 const FITS: Record<TargetKind, (pattern: string) => Fit> = {
@@ -101,7 +101,6 @@ const FITS: Record<TargetKind, (pattern: string) => Fit> = {
     const pattern = written.toLowerCase().replace(/(?<=[^.])\.$/, '');
     if (!network) return { pattern, one: some(pattern) };
     return {
-      network,
       one: (is, by) => {
         const { ips = [] } = is;
         // To wrap an allowed address does not make one of it.

@@ -29,13 +29,18 @@ export interface MeasureAsked {
   seconds: number;
 }
 
-export function createMeasures(on: boolean, p: Pick<Policy, 'clock' | 'rate' | 'audit'>): MeasureDesk {
+export function createMeasures(on: boolean, p: Pick<Policy, 'access' | 'clock' | 'rate' | 'audit'>): MeasureDesk {
   const slots = createSlots({ inAll: AT_ONCE, perPrincipal: 1 });
   return {
     refused(who) {
       if (!holds(who.scopes, 'net:read'))
         return new OpsError('permission', 'Measuring needs the scope net:read.', {
           hint: 'On the host, `deckhand token add NAME --role viewer` makes a token that has it.',
+        });
+      // It moves what that tool moves: who may not use the one may not ask for the other.
+      if (!p.access.handle(who, 'net_bandwidth', { scopes: ['net:read'], targets: [] }))
+        return new OpsError('permission', 'The policy of this host’s owner does not let you measure.', {
+          hint: 'Ask the owner of this host.',
         });
       if (!on)
         return new OpsError('not_found', 'This Deckhand does not serve measurements.', {
@@ -55,7 +60,7 @@ export function createMeasures(on: boolean, p: Pick<Policy, 'clock' | 'rate' | '
           hint: 'Try again when it has ended.',
           retryAfterMs: 1_000,
         });
-      const waitMs = p.rate.take(who.id, POINTS);
+      const waitMs = p.rate.take(who.id, POINTS, p.access.limits(who).callsPerMinute);
       if (waitMs !== null) {
         slot[Symbol.dispose]();
         throw new OpsError('limit', 'Too many calls.', {

@@ -11,13 +11,14 @@ import { hasMark } from '../core/redact.ts';
 import { readsOnly, type Scope } from '../core/scopes.ts';
 import { riskOf, scopesOfCall, worstRisk } from '../core/tool.ts';
 import type { Turn } from '../core/transfer.ts';
-import { admit, need, visible } from './authorize.ts';
+import { admit, mayCall, need, visible } from './authorize.ts';
 import { withReceipt } from './change.ts';
 import { complaint } from './complaint.ts';
 import { approve, execute, timeoutOf } from './execute.ts';
 import type { Engine, Job } from './job.ts';
 import type { Door, Policy } from './ports.ts';
 import { type Answer, answer, clean } from './shape.ts';
+import { laneOf } from './slots.ts';
 import { receiptsFor } from './undo.ts';
 
 export function createDoor(p: Policy, e: Engine): Door {
@@ -54,9 +55,13 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
     facts.risk = worstRisk(tool);
 
     // 3. rate: points for this principal, and a place among the calls under way
-    const waitMs = p.rate.take(who.id, tool.limits?.cost ?? 1);
+    const own = p.access.limits(who);
+    const waitMs = p.rate.take(who.id, tool.limits?.cost ?? 1, own.callsPerMinute);
     if (waitMs !== null) throw tooMany(waitMs);
-    const slot = p.slots.enter(who.id);
+    const slot = p.slots.enter(who.id, {
+      lane: laneOf(tool),
+      ...(own.concurrentCalls === undefined ? {} : { most: own.concurrentCalls }),
+    });
     if (!slot)
       throw new OpsError('limit', 'Too many calls are under way.', {
         hint: 'Wait for one to end.',
@@ -80,6 +85,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
       const scopes = as?.scopes ?? scopesOfCall(tool, input);
       facts.scopes = scopes;
       need(who, scopes, tool);
+      mayCall(who, tool, { scopes, targets, undoes: as?.tool }, p);
       if (!readsOnly(risk) && hasMark(input))
         throw new OpsError('validation', 'An argument holds a ⟦…⟧ mark: text that deckhand took out of an answer.', {
           hint: 'Write the real text, or leave that part of the target as it is.',
@@ -107,7 +113,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
         return { ...status, ...leave(job, answer) };
       }
       if ('by' in approved) {
-        const changeWaitMs = p.rate.takeChange(who.id);
+        const changeWaitMs = p.rate.takeChange(who.id, own.changesPerDay);
         if (changeWaitMs !== null) throw tooMany(changeWaitMs);
       }
 
@@ -146,6 +152,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
     return p.kept.put({
       principal: job.who.id,
       scopes: job.scopes,
+      targets: job.targets,
       tool: job.tool.name,
       data,
       foreignPaths: paths,
@@ -162,7 +169,8 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
 export function check(call: Call, p: Policy): OpsError | null {
   try {
     const { who, tool } = admit(call, p);
-    const waitMs = p.rate.peek(who.id, tool.limits?.cost ?? 1);
+    const { callsPerMinute } = p.access.limits(who);
+    const waitMs = p.rate.peek(who.id, tool.limits?.cost ?? 1, callsPerMinute);
     return waitMs === null ? null : tooMany(waitMs);
   } catch (thrown) {
     return presentable(toOpsError(thrown), call, p);
@@ -231,6 +239,7 @@ function closing(call: Call, facts: Facts, outcome: Outcome, ms: number, p: Poli
     args: args.length <= ARGS_BYTES ? p.redactor.deep(call.args ?? {}) : `⟦${args.length} characters left out⟧`,
     argsDigest: p.audit.digest(args),
     mode: p.mode,
+    rule: outcome.status === 'failed' ? outcome.error.details.rule : undefined,
     approval,
     handle,
     receipt: job?.receipt,

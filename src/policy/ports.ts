@@ -19,6 +19,7 @@ import type { Probing } from '../core/probe.ts';
 import type { Mode, Risk, Scope } from '../core/scopes.ts';
 import type { Catalog, Preview, Target, Tool } from '../core/tool.ts';
 import type { Receipts as ReceiptStore } from '../store/receipts.ts';
+import type { Access } from './access.ts';
 import type { Refusals } from './refusals.ts';
 import type { Security } from './security.ts';
 import type { TransferDesk } from './transfers.ts';
@@ -53,6 +54,7 @@ export interface Policy {
   /** Why a tool is off on this host or by config, null when it is on. */
   off(tool: Tool): { why: string; hint: string } | null;
   mode: Mode;
+  access: Access;
   context: Pick<ToolContext, 'host' | 'recent' | 'recentProcesses' | 'absent' | 'offers' | 'patienceMs' | 'redactor'>;
   clock: Clock;
   rate: Rate;
@@ -151,6 +153,7 @@ export interface Kept {
   put(result: {
     principal: string;
     scopes: Scope[];
+    targets: Target[];
     tool: string;
     data: Record<string, unknown>;
     foreignPaths: string[];
@@ -160,7 +163,7 @@ export interface Kept {
 
 export interface Work {
   /** Null when too much is running already. */
-  begin(work: { principal: string; scopes: Scope[]; tool: string }): string | null;
+  begin(work: { principal: string; scopes: Scope[]; targets: Target[]; tool: string }): string | null;
   progress(handle: string, p: Progress): void;
   finish(
     handle: string,

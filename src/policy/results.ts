@@ -1,17 +1,26 @@
 /**
  * Kept results and running work, as one principal may see them: a handle serves only whom it was made for, and only
- * while that one still holds the scopes of the call that made it. The three ways not to have it look the same.
+ * while that one still holds the scopes of the call that made it, and policy still lets that call through. The three ways not to have it look the same.
  */
 import type { KeptResult, Principal, Results } from '../core/call.ts';
 import type { ShownReceipt } from '../core/receipt.ts';
 import { holds, type Scope } from '../core/scopes.ts';
 import { rfc3339 } from '../core/text.ts';
+import type { Target } from '../core/tool.ts';
 import type { Approval } from '../store/approvals.ts';
 import type { KeptRow } from '../store/kept.ts';
 import type { WorkRow } from '../store/work.ts';
+import type { Access } from './access.ts';
 import { pause } from './deadline.ts';
 import type { Clock } from './ports.ts';
 import { receiptAsResult } from './undo.ts';
+
+/** What is known of the call that made a row. */
+interface Call {
+  tool: string;
+  scopes: Scope[];
+  targets: Target[];
+}
 
 /** How often a wait looks: the work may run in another process, so there is nothing to be told by. */
 const POLL_MS = 100;
@@ -27,10 +36,16 @@ export interface ResultStore {
   receipt(handle: string, who: Principal): ShownReceipt | null;
 }
 
-export function resultsFor(store: ResultStore, clock: Clock): (principal: Principal) => Results {
+export function resultsFor(
+  store: ResultStore,
+  clock: Clock,
+  access: Pick<Access, 'handle'>,
+): (principal: Principal) => Results {
   return (who) => {
-    const mine = <R extends { scopes: Scope[] }>(row: R | null): R | null =>
-      row && who.valid() && row.scopes.every((s) => holds(who.scopes, s)) ? row : null;
+    const mine = <R extends Call>(row: R | null): R | null =>
+      row && who.valid() && row.scopes.every((s) => holds(who.scopes, s)) && access.handle(who, row.tool, row)
+        ? row
+        : null;
 
     function get(handle: string): KeptResult | null {
       if (handle.startsWith('a_')) {
@@ -45,12 +60,12 @@ export function resultsFor(store: ResultStore, clock: Clock): (principal: Princi
         const work = mine(store.work(handle, who.id));
         if (!work) return null;
         const kept = work.kept ? mine(store.kept(work.kept, who.id)) : null;
-        const { scopes: _, kept: __, ...rest } = work;
+        const { scopes: _, targets: __, kept: ___, ...rest } = work;
         return { ...rest, data: kept?.data ?? null, foreignPaths: kept?.foreignPaths ?? [], lists: kept?.lists ?? [] };
       }
       const row = mine(store.kept(handle, who.id));
       if (!row) return null;
-      const { scopes: _, ...rest } = row;
+      const { scopes: _, targets: __, ...rest } = row;
       return { ...rest, state: 'done', error: null, progress: null };
     }
 

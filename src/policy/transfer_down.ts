@@ -18,7 +18,7 @@ type End = (outcome: string, bytes: number) => void;
 export async function runDown(t: Down, p: Parts, end: End, still: () => boolean): Promise<DownRun> {
   let source: FileSource | null = null;
   try {
-    source = await p.context.host.files.transfers.open(t.path);
+    source = await t.files.transfers.open(t.path);
     const { id, sizeBytes, modifiedMs, changedMs } = source.stat;
     const was = t.stat;
     if (id !== was.id || sizeBytes !== was.sizeBytes || modifiedMs !== was.modifiedMs || changedMs !== was.changedMs)

@@ -9,9 +9,10 @@ import { OpsError } from '../core/errors.ts';
 import type { FilesHost } from '../core/files.ts';
 import { holds, type Scope } from '../core/scopes.ts';
 import { rfc3339 } from '../core/text.ts';
+import type { Target } from '../core/tool.ts';
 import type { OfferedFile, Transfers } from '../core/transfer.ts';
 import { newHandle } from '../store/handles.ts';
-import type { Job } from './job.ts';
+import { hostOf, type Job } from './job.ts';
 import type { Policy } from './ports.ts';
 import { createSlots } from './slots.ts';
 import { type DownRun, runDown } from './transfer_down.ts';
@@ -45,6 +46,10 @@ interface Common {
   call: string;
   who: Principal;
   scopes: Scope[];
+  targets: Target[];
+  tool: string;
+  /** The host's files as that call may use them. */
+  files: Pick<FilesHost, 'transfers'>;
   path: string;
   sizeBytes: number;
   expiresAtMs: number;
@@ -67,8 +72,8 @@ export interface TransferDesk {
   up(t: Upload, knock: Knock, offset: number): Promise<UpRun>;
 }
 
-export type Parts = Pick<Policy, 'clock' | 'rate' | 'audit' | 'redactor' | 'log'> & {
-  context: { host: { files: Pick<FilesHost, 'transfers'> } };
+export type Parts = Pick<Policy, 'access' | 'clock' | 'rate' | 'audit' | 'redactor' | 'log'> & {
+  context: Pick<Policy['context'], 'host'>;
 };
 
 const LINK_MS = 10 * 60_000;
@@ -99,6 +104,9 @@ export function createTransfers(rules: TransferRules, p: Parts): TransferDesk {
       call: job.call.id,
       who: job.who,
       scopes: job.scopes,
+      targets: job.targets,
+      tool: job.tool.name,
+      files: hostOf(job, p).files,
       path,
       sizeBytes,
       expiresAtMs: now + lifeMs,
@@ -106,13 +114,20 @@ export function createTransfers(rules: TransferRules, p: Parts): TransferDesk {
     };
   }
 
+  /** Asked anew at each request: rights come and go. */
+  const may = (who: Principal, t: Common): boolean =>
+    (who.expiresAtMs === null || who.expiresAtMs > p.clock.now()) &&
+    who.valid() &&
+    t.scopes.every((s) => holds(who.scopes, s)) &&
+    p.access.handle(who, t.tool, t);
+
   const urlOf = (handle: string) => `${base}/${handle}`;
   const uploads = () => [...known.values()].filter((t) => t.kind === 'up' && !t.end);
   const bytesOf = (list: Transfer[]) => list.reduce((sum, t) => sum + t.sizeBytes, 0);
 
   /** What this request costs, and that it began. */
   function enter(t: Transfer, knock: Knock, fields: Record<string, unknown>) {
-    const waitMs = p.rate.take(t.who.id, 1);
+    const waitMs = p.rate.take(t.who.id, 1, p.access.limits(t.who).callsPerMinute);
     if (waitMs !== null)
       throw new OpsError('limit', 'Too many calls.', {
         hint: 'Wait, then try again.',
@@ -153,14 +168,14 @@ export function createTransfers(rules: TransferRules, p: Parts): TransferDesk {
 
     find(handle, who) {
       const t = known.get(handle);
-      if (!t || t.expiresAtMs <= p.clock.now() || !may(t.who, t.scopes, p.clock.now())) return null;
+      if (!t || t.expiresAtMs <= p.clock.now() || !may(t.who, t)) return null;
       if (who === null) return t.linkUntilMs !== null && t.linkUntilMs > p.clock.now() ? t : null;
-      return who.id === t.who.id && may(who, t.scopes, p.clock.now()) ? t : null;
+      return who.id === t.who.id && may(who, t) ? t : null;
     },
 
     async down(t, knock) {
       const end = enter(t, knock, { sizeBytes: t.sizeBytes });
-      return runDown(t, p, end, () => may(t.who, t.scopes, p.clock.now()));
+      return runDown(t, p, end, () => may(t.who, t));
     },
 
     async up(t, knock, offset) {
@@ -195,9 +210,6 @@ export function createTransfers(rules: TransferRules, p: Parts): TransferDesk {
     },
   };
 }
-
-const may = (who: Principal, scopes: readonly Scope[], now: number): boolean =>
-  (who.expiresAtMs === null || who.expiresAtMs > now) && who.valid() && scopes.every((s) => holds(who.scopes, s));
 
 const tooMuch = (whose: string, setting: string) =>
   new OpsError('limit', `The uploads of ${whose} would be more than may come at once.`, {

@@ -11,18 +11,20 @@ import type { ReceiptLine, Receipts, ShownReceipt } from '../core/receipt.ts';
 import { foreign } from '../core/schema.ts';
 import { holds } from '../core/scopes.ts';
 import { rfc3339 } from '../core/text.ts';
-import type { Undo, Undoable } from '../core/tool.ts';
+import type { Target, Undo, Undoable } from '../core/tool.ts';
 import type { Receipt, ReceiptLine as Row, Undone } from '../store/receipts.ts';
 import type { Policy } from './ports.ts';
 
-type Parts = Pick<Policy, 'catalog' | 'off' | 'receipts' | 'redactor' | 'log'>;
+type Parts = Pick<Policy, 'access' | 'catalog' | 'off' | 'receipts' | 'redactor' | 'log'>;
 
 /** `call`: the one that undoes, for whoever reads later who took it back. */
 export function receiptsFor(who: Principal, p: Parts, call = ''): Receipts {
-  const may = (row: Row) =>
+  // A line of the list does not say what it was about: what policy keeps from this one is left out when it is asked for.
+  const may = (row: Row & { targets?: Target[] }) =>
     who.valid() &&
     (row.principal === who.id || holds(who.scopes, 'admin')) &&
-    row.scopes.every((s) => holds(who.scopes, s));
+    row.scopes.every((s) => holds(who.scopes, s)) &&
+    p.access.handle(who, row.tool, { scopes: row.scopes, targets: row.targets ?? [] });
 
   function mine(id: string): Receipt {
     const row = p.receipts.get(id);

@@ -5,6 +5,7 @@
  */
 import { deflateSync, inflateSync } from 'node:zlib';
 import type { Scope } from '../core/scopes.ts';
+import type { Target } from '../core/tool.ts';
 import type { Db, Row, Sql } from './db.ts';
 import { newHandle } from './handles.ts';
 
@@ -13,6 +14,8 @@ export interface KeptRow {
   principal: string;
   /** What the call that made it needed; asked again at each reading. */
   scopes: Scope[];
+  /** What that call was about. */
+  targets: Target[];
   tool: string;
   createdAtMs: number;
   expiresAtMs: number;
@@ -22,6 +25,7 @@ export interface KeptRow {
 }
 
 export type KeptInput = Pick<KeptRow, 'principal' | 'scopes' | 'tool' | 'data' | 'foreignPaths' | 'lists'> & {
+  targets?: Target[];
   /** Running work gives its own, so that one handle serves before and after. */
   handle?: string;
 };
@@ -101,18 +105,18 @@ export function openKept(db: Db, over: Partial<KeptBounds> = {}): Kept {
   }
 
   return {
-    put({ data, handle = newHandle('r'), ...rest }) {
+    put({ data, handle = newHandle('r'), targets = [], ...rest }) {
       const text = Buffer.from(JSON.stringify(data));
       if (text.length > b.oneBytes) return null;
       const packed = text.length > PACK_FROM;
       const stored = packed ? deflateSync(text, { level: 1 }) : text;
       const now = b.now();
-      const row = { handle, ...rest, createdAtMs: now, expiresAtMs: now + b.lifeMs };
+      const row = { handle, targets, ...rest, createdAtMs: now, expiresAtMs: now + b.lifeMs };
       const done = db.attempt('tx', (sql) => {
         makeRoom(sql, stored.length, now);
         sql.run(
-          `INSERT INTO kept (handle, principal, scopes, tool, created, expires, bytes, packed, foreign_paths, lists, data)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          `INSERT INTO kept (handle, principal, scopes, tool, created, expires, bytes, packed, foreign_paths, lists, data, targets)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
           handle,
           row.principal,
           JSON.stringify(row.scopes),
@@ -124,6 +128,7 @@ export function openKept(db: Db, over: Partial<KeptBounds> = {}): Kept {
           JSON.stringify(row.foreignPaths),
           JSON.stringify(row.lists),
           stored,
+          JSON.stringify(targets),
         );
       });
       return done ? handle : hold(row, text);
@@ -151,6 +156,7 @@ function fromRow(row: Row): KeptRow {
     handle: row.handle as string,
     principal: row.principal as string,
     scopes: JSON.parse(row.scopes as string),
+    targets: JSON.parse(row.targets as string),
     tool: row.tool as string,
     createdAtMs: row.created as number,
     expiresAtMs: row.expires as number,

@@ -89,4 +89,9 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX approval_links_approval ON approval_links (approval);
   `,
+  // What a kept result and running work were about: their principal must still be let at it. Rows from before are half an hour old at most.
+  `
+  ALTER TABLE kept ADD COLUMN targets TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE work ADD COLUMN targets TEXT NOT NULL DEFAULT '[]';
+  `,
 ];

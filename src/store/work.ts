@@ -4,6 +4,7 @@
  */
 import type { Progress, WorkState } from '../core/call.ts';
 import type { Scope } from '../core/scopes.ts';
+import type { Target } from '../core/tool.ts';
 import type { Db, Row, Sql } from './db.ts';
 import { newHandle } from './handles.ts';
 import { isAlive, type Owner } from './owner.ts';
@@ -12,6 +13,7 @@ export interface WorkRow {
   handle: string;
   principal: string;
   scopes: Scope[];
+  targets: Target[];
   tool: string;
   state: WorkState;
   createdAtMs: number;
@@ -35,7 +37,7 @@ export interface WorkEnd {
 
 export interface Work {
   /** Null when this principal, or all together, have too much under way. */
-  begin(work: { principal: string; scopes: Scope[]; tool: string }): string | null;
+  begin(work: { principal: string; scopes: Scope[]; targets?: Target[]; tool: string }): string | null;
   progress(handle: string, progress: Progress): void;
   finish(handle: string, end: WorkEnd): void;
   /** False when there is nothing of this principal's to stop. */
@@ -91,8 +93,8 @@ export function openWork(db: Db, self: Owner, over: Partial<WorkBounds> = {}): W
     return (
       db.attempt('tx', (sql) => {
         sql.run(
-          `INSERT INTO work (handle, principal, scopes, tool, owner, state, created, seen, ended, progress, kept, error)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          `INSERT INTO work (handle, principal, scopes, tool, owner, state, created, seen, ended, progress, kept, error, targets)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (handle) DO UPDATE SET state = excluded.state, seen = excluded.seen, ended = excluded.ended,
              progress = excluded.progress, kept = excluded.kept, error = excluded.error`,
           w.handle,
@@ -107,13 +109,14 @@ export function openWork(db: Db, self: Owner, over: Partial<WorkBounds> = {}): W
           w.progress && JSON.stringify(w.progress),
           w.kept,
           w.error && JSON.stringify(w.error),
+          JSON.stringify(w.targets),
         );
       }) !== null
     );
   }
 
   return {
-    begin({ principal, scopes, tool }) {
+    begin({ principal, scopes, targets = [], tool }) {
       const now = b.now();
       const found = db.attempt('tx', (sql) => {
         sql.run('DELETE FROM work WHERE ended <= ?', now - b.lifeMs);
@@ -125,6 +128,7 @@ export function openWork(db: Db, self: Owner, over: Partial<WorkBounds> = {}): W
         handle: newHandle('w'),
         principal,
         scopes,
+        targets,
         tool,
         state: 'running',
         createdAtMs: now,
@@ -222,6 +226,7 @@ function fromRow(row: Row, expiresAtMs: number): WorkRow {
     handle: row.handle as string,
     principal: row.principal as string,
     scopes: JSON.parse(row.scopes as string),
+    targets: JSON.parse(row.targets as string),
     tool: row.tool as string,
     state: row.state as WorkState,
     createdAtMs: row.created as number,

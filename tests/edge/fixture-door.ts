@@ -6,6 +6,7 @@ import type { Mode, Scope } from '../../src/core/scopes.ts';
 import { scopesOfCall } from '../../src/core/tool.ts';
 import { admit, need, visible } from '../../src/policy/authorize.ts';
 import type { Door, Policy, Refused } from '../../src/policy/ports.ts';
+import { openAccess } from '../fakes/policy.ts';
 import { catalog } from './fixture-tools.ts';
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -39,7 +40,13 @@ export interface FixtureDoor {
 export function fixtureDoor(o: { mode?: Mode } = {}): FixtureDoor {
   const records: Record[] = [];
   const waitMs = { now: null as number | null };
-  const p = { catalog, off: () => null, mode: o.mode ?? 'full', clock: { now: Date.now } } as unknown as Policy;
+  const p = {
+    catalog,
+    access: openAccess,
+    off: () => null,
+    mode: o.mode ?? 'full',
+    clock: { now: Date.now },
+  } as unknown as Policy;
 
   function check(call: Call): OpsError | null {
     try {

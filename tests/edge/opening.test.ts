@@ -10,6 +10,7 @@ import type { Scope } from '../../src/core/scopes.ts';
 import { createOpening, type Opening } from '../../src/edge/opening.ts';
 import { serveStdioFace } from '../../src/edge/stdio.ts';
 import { visible } from '../../src/policy/authorize.ts';
+import { openAccess } from '../fakes/policy.ts';
 import { fixtureDoor, quiet, who } from './fixture-door.ts';
 import { info, legacy, modern } from './fixture-http.ts';
 import { catalog } from './fixture-tools.ts';
@@ -17,7 +18,7 @@ import { catalog } from './fixture-tools.ts';
 const prepared = prepareLists(catalog);
 
 function openingFor(scopes: Scope[], mode: 'full' | 'read-only' = 'full'): Opening {
-  const rule = { catalog: prepared, off: () => null, mode, clock: { now: Date.now } };
+  const rule = { catalog: prepared, access: openAccess, off: () => null, mode, clock: { now: Date.now } };
   return createOpening({ info, prepared, visible: visible(who('stdio:1000', scopes), undefined, rule) });
 }
 

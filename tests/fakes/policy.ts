@@ -4,6 +4,7 @@ import type { Call, Log, Principal } from '../../src/core/call.ts';
 import { createRedactor } from '../../src/core/redact.ts';
 import type { Mode, Scope } from '../../src/core/scopes.ts';
 import type { Catalog } from '../../src/core/tool.ts';
+import { createAccess } from '../../src/policy/access.ts';
 import { createApprovals } from '../../src/policy/approve.ts';
 import { createCoalescer } from '../../src/policy/coalesce.ts';
 import { createDeciding, type Deciding } from '../../src/policy/deciding.ts';
@@ -39,6 +40,9 @@ export interface Rig {
   held: Set<string>;
   underWay: UnderWay;
 }
+
+/** Nobody has rules: everybody has what the credential holds. */
+export const openAccess = createAccess({ roles: [], principals: [], tools: [], log: { warn() {} } });
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -95,6 +99,7 @@ export function rig(
   };
   const policy: Policy = {
     catalog: fixtureCatalog,
+    access: openAccess,
     off: () => null,
     mode,
     context: { host: {} as never, recent: () => [], recentProcesses: () => null, absent: () => [] },
@@ -169,7 +174,11 @@ export function rig(
     },
   };
   const underWay = createUnderWay(clock);
-  const door = createDoor(policy, { coalescer: createCoalescer(clock), results: resultsFor(store, clock), underWay });
+  const door = createDoor(policy, {
+    coalescer: createCoalescer(clock),
+    results: resultsFor(store, clock, policy.access),
+    underWay,
+  });
   return {
     get asked() {
       return asked();

@@ -432,6 +432,7 @@ test('what became of it, as its principal may see it', async () => {
   const results = resultsFor(
     { kept: () => null, work: () => null, requestCancel: () => false, approval: r.asked.get, receipt: () => null },
     r.clock,
+    r.policy.access,
   );
   const mine = results(operator);
   expect(mine.get(id)).toMatchObject({

@@ -4,7 +4,7 @@ import type { OpsError } from '../../src/core/errors.ts';
 import { MEASURE } from '../../src/core/measure.ts';
 import { createMeasures } from '../../src/policy/measures.ts';
 import { fakeClock } from '../fakes/clock.ts';
-import { who } from '../fakes/policy.ts';
+import { openAccess, who } from '../fakes/policy.ts';
 
 const asked = { id: 'c1', address: '192.0.2.7', way: 'down', mostBytes: 1_000, seconds: 5 } as const;
 const alice = who('token:alice', ['net:read']);
@@ -14,6 +14,7 @@ function desk({ on = true, waitMs = null as number | null, full = false } = {}) 
   const taken: number[] = [];
   const clock = fakeClock();
   const made = createMeasures(on, {
+    access: openAccess,
     clock,
     rate: {
       take: (_who, points) => {

@@ -24,7 +24,7 @@ describe('points', () => {
   test('two processes share one limit, and a new window opens anew', async () => {
     const clock = fakeClock(0);
     const { reserve } = shared();
-    const two = [0, 1].map(() => createRate({ reserve, perMinute: 60, changesPerHour: 5, clock }));
+    const two = [0, 1].map(() => createRate({ reserve, perMinute: 60, changesPerHour: 5, changesPerDay: 100, clock }));
     let taken = 0;
     for (let i = 0; i < 200; i++) if (two[i % 2]?.take('token:a', 1) === null) taken++;
     expect(taken).toBe(60);
@@ -36,7 +36,13 @@ describe('points', () => {
 
   test('are reserved in blocks: few writes for many calls', () => {
     const s = shared();
-    const rate = createRate({ reserve: s.reserve, perMinute: 600, changesPerHour: 5, clock: fakeClock(0) });
+    const rate = createRate({
+      reserve: s.reserve,
+      perMinute: 600,
+      changesPerHour: 5,
+      changesPerDay: 100,
+      clock: fakeClock(0),
+    });
     for (let i = 0; i < 200; i++) rate.take('token:a', 1);
     expect(s.asked()).toBeLessThanOrEqual(10);
   });
@@ -51,25 +57,44 @@ describe('points', () => {
         },
         perMinute,
         changesPerHour: 5,
+        changesPerDay: 100,
         clock: fakeClock(0),
       }).take('token:a', 1);
     expect(asked).toEqual([1, 20, 2_000]);
   });
 
   test('asking ahead takes nothing', () => {
-    const rate = createRate({ reserve: shared().reserve, perMinute: 6, changesPerHour: 5, clock: fakeClock(0) });
+    const rate = createRate({
+      reserve: shared().reserve,
+      perMinute: 6,
+      changesPerHour: 5,
+      changesPerDay: 100,
+      clock: fakeClock(0),
+    });
     for (let i = 0; i < 50; i++) expect(rate.peek('token:a', 1)).toBeNull();
     expect(rate.take('token:a', 6)).toBeNull();
     expect(rate.peek('token:a', 1)).toBe(60_000);
   });
 
   test('a dear call that does not fit waits for the next window', () => {
-    const rate = createRate({ reserve: shared().reserve, perMinute: 6, changesPerHour: 5, clock: fakeClock(0) });
+    const rate = createRate({
+      reserve: shared().reserve,
+      perMinute: 6,
+      changesPerHour: 5,
+      changesPerDay: 100,
+      clock: fakeClock(0),
+    });
     expect(rate.take('token:a', 7)).toBe(60_000);
   });
 
   test('without a store reads go on under the process’s own limit, and changes stop', () => {
-    const rate = createRate({ reserve: () => null, perMinute: 60, changesPerHour: 5, clock: fakeClock(0) });
+    const rate = createRate({
+      reserve: () => null,
+      perMinute: 60,
+      changesPerHour: 5,
+      changesPerDay: 100,
+      clock: fakeClock(0),
+    });
     let taken = 0;
     for (let i = 0; i < 100; i++) if (rate.take('token:a', 1) === null) taken++;
     expect(taken).toBe(60);
@@ -78,7 +103,7 @@ describe('points', () => {
 
   test('more principals than there can be are held in bounded memory, and win nobody new points', () => {
     const { reserve } = shared();
-    const rate = createRate({ reserve, perMinute: 6, changesPerHour: 5, clock: fakeClock(0) });
+    const rate = createRate({ reserve, perMinute: 6, changesPerHour: 5, changesPerDay: 100, clock: fakeClock(0) });
     for (let i = 0; i < 6; i++) expect(rate.take('token:a', 1)).toBeNull();
     for (let i = 0; i < 2_500; i++) rate.take(`token:${i}`, 1);
     expect(rate.take('token:a', 1)).toBe(60_000);
@@ -86,7 +111,7 @@ describe('points', () => {
 
   test('changes are counted by the hour', async () => {
     const clock = fakeClock(0);
-    const rate = createRate({ reserve: shared().reserve, perMinute: 60, changesPerHour: 2, clock });
+    const rate = createRate({ reserve: shared().reserve, perMinute: 60, changesPerHour: 2, changesPerDay: 100, clock });
     expect([1, 2, 3].map(() => rate.takeChange('token:a') === null)).toEqual([true, true, false]);
     await clock.advance(3_600_000);
     expect(rate.takeChange('token:a')).toBeNull();

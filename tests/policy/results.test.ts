@@ -16,6 +16,7 @@ const resultsOf = (r: Rig) =>
       requestCancel: (h) => Object.assign(r.work.get(h) ?? {}, { cancel: true }) && true,
     },
     r.clock,
+    r.policy.access,
   );
 
 async function started(r: Rig) {

@@ -169,6 +169,7 @@ test('a handle serves only its principal, and only with the scopes of the call t
       receipt: () => null,
     },
     r.clock,
+    r.policy.access,
   );
   expect(get(reader).get(handle)?.data).toEqual({ lines: ['a', 'b'], runs: 1, note: null });
   expect(get(who('token:other', ['admin'])).get(handle)).toBeNull();

@@ -8,7 +8,7 @@ import type { FileSource, FileStage, FileStat, SharedBytes } from '../../src/cor
 import type { Job } from '../../src/policy/job.ts';
 import { createTransfers, type Down, type TransferRules, type Upload } from '../../src/policy/transfers.ts';
 import { type FakeClock, fakeClock } from '../fakes/clock.ts';
-import { callOf, quiet, rig, who } from '../fakes/policy.ts';
+import { callOf, openAccess, quiet, rig, who } from '../fakes/policy.ts';
 
 const RULES: TransferRules = {
   links: false,
@@ -53,6 +53,7 @@ function desk(rules: Partial<TransferRules> = {}) {
   const made = createTransfers(
     { ...RULES, ...rules },
     {
+      access: openAccess,
       clock,
       log: quiet,
       rate: { take: () => waitMs, peek: () => null, takeChange: () => null },
@@ -74,6 +75,8 @@ const job = (principal = alice(), face: 'mcp-http' | 'mcp-stdio' = 'mcp-http'): 
     call: callOf('file_download', {}, { principal, face }),
     who: principal,
     scopes: ['files:read'],
+    targets: [{ kind: 'path', name: '/f' }],
+    tool: { name: 'file_download' },
     turn: Promise.withResolvers(),
   }) as unknown as Job;
 

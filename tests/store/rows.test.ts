@@ -24,6 +24,7 @@ describe('kept results', () => {
   const row = (data: Record<string, unknown>, principal = 'p') => ({
     principal,
     scopes: ['system:read' as const],
+    targets: [{ kind: 'path' as const, name: '/srv' }],
     tool: 'process_list',
     data,
     foreignPaths: ['rows[].command'],
