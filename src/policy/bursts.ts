@@ -141,18 +141,19 @@ export function createBursts(o: { clock: Clock; report(burst: Burst): void }): B
       told--;
       return;
     }
-    // What has been counted there is not counted again, should one of them go on alone.
-    for (const [id, other] of sources) if (other.told === 0) sources.delete(id);
+    // What has been counted there is not counted again, should one of them go on alone. Those told alone ended before: nobody is told
+    // alone while there is a burst of many.
+    sources.clear();
     all = begin(null);
   }
 
   /** What is told of one source is not told again of all. */
   function withdraw(id: string): void {
     const own = all.tops.get(id);
+    // Beyond what is remembered: then it counts there, too.
     if (!own) return;
     all.tops.delete(id);
-    all.count -= own.count;
-    for (const [kind, n] of Object.entries(own.kinds) as [Kind, number][]) all.kinds[kind] = (all.kinds[kind] ?? 0) - n;
+    for (const [kind, n] of Object.entries(own.kinds) as [Kind, number][]) plus(all, kind, -n);
     all.recent = all.recent.filter((r) => r.id !== id);
   }
 

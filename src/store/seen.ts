@@ -32,9 +32,7 @@ export interface Seen {
   flush(): void;
 }
 
-const MOST_PRINCIPALS = 1_000;
-const MOST_ADDRESSES = 32;
-const MOST_REMEMBERED = 4_096;
+const MOST = { principals: 1_000, addresses: 32, remembered: 4_096 };
 const WRITTEN_EVERY_MS = 60_000;
 /** The database itself rests so long after a failure. */
 const ASKED_AGAIN_MS = 2_000;
@@ -53,7 +51,7 @@ interface Entry {
   triedMs: number;
 }
 
-export function openSeen(db: Db, b: { now(): number; elapsed(): number }): Seen {
+export function openSeen(db: Db, b: { now(): number; elapsed(): number }, most = MOST): Seen {
   const entries = new Map<string, Entry>();
 
   function meet(entry: Entry): 'principal' | 'address' | null {
@@ -66,8 +64,8 @@ export function openSeen(db: Db, b: { now(): number; elapsed(): number }): Seen 
       const elsewhere =
         address !== '' && !sql.get('SELECT 1 FROM seen WHERE principal = ? AND address = ?', principal, address);
       write(sql, entry);
-      if (stranger) prunePrincipals(sql);
-      else if (elsewhere) pruneAddresses(sql, principal);
+      if (stranger) prunePrincipals(sql, most.principals);
+      else if (elsewhere) pruneAddresses(sql, principal, most.addresses);
       return stranger ? ('principal' as const) : elsewhere ? ('address' as const) : null;
     });
     if (!found) return null;
@@ -95,7 +93,7 @@ export function openSeen(db: Db, b: { now(): number; elapsed(): number }): Seen 
       let entry = entries.get(key);
       if (entry?.mark !== mark) entry = undefined;
       if (!entry) {
-        if (entries.size >= MOST_REMEMBERED) {
+        if (entries.size >= most.remembered) {
           flush();
           entries.clear();
         }
@@ -157,20 +155,20 @@ function write(sql: Sql, { principal, mark, address, uses, lastMs }: Entry): voi
 }
 
 /** Those that were not here for longest go, with their addresses. */
-function prunePrincipals(sql: Sql): void {
+function prunePrincipals(sql: Sql, most: number): void {
   sql.run(
     `DELETE FROM seen WHERE principal IN
-      (SELECT principal FROM seen WHERE address = '' ORDER BY last DESC, principal LIMIT -1 OFFSET ?)`,
-    MOST_PRINCIPALS,
+      (SELECT principal FROM seen WHERE address = '' ORDER BY last DESC, principal DESC LIMIT -1 OFFSET ?)`,
+    most,
   );
 }
 
-function pruneAddresses(sql: Sql, principal: string): void {
+function pruneAddresses(sql: Sql, principal: string, most: number): void {
   sql.run(
     `DELETE FROM seen WHERE principal = ? AND address IN
       (SELECT address FROM seen WHERE principal = ? AND address <> '' ORDER BY last DESC, address LIMIT -1 OFFSET ?)`,
     principal,
     principal,
-    MOST_ADDRESSES,
+    most,
   );
 }

@@ -44,6 +44,10 @@ function tokens() {
   const added: object[] = [];
   return {
     added,
+    seen: (principal: string, mark: string) =>
+      principal === 'token:a' && mark === 'f1'
+        ? { known: { firstMs: NOW - HOUR, lastMs: NOW, lastAddress: '192.0.2.1', uses: 7, days: 1 }, why: null }
+        : { known: null, why: null },
     tokens: {
       add(token: object) {
         added.push(token);
@@ -94,9 +98,9 @@ test('list is a table without secrets, or JSON', async () => {
   const io = screen();
   await list(runOf(io, tokens()));
   expect(io.stdout.split('\n').map((l) => l.replace(/\s{2,}/g, ' | '))).toEqual([
-    'NAME | RIGHTS | MADE | EXPIRES',
-    'a | viewer + audit:read | 2026-11-20 | never',
-    'b | admin | 2026-11-20 | expired',
+    'NAME | RIGHTS | MADE | EXPIRES | LAST USE | FROM',
+    'a | viewer + audit:read | 2026-11-20 | never | 2026-11-20T12:00:00Z | 192.0.2.1',
+    'b | admin | 2026-11-20 | expired | never | -',
     '',
   ]);
   const json = screen();
@@ -106,7 +110,25 @@ test('list is a table without secrets, or JSON', async () => {
     role: 'viewer',
     createdAt: '2026-11-20T12:00:00Z',
     expiresAt: null,
+    lastUsedAt: '2026-11-20T12:00:00Z',
+    lastAddress: '192.0.2.1',
+    firstUsedAt: '2026-11-20T11:00:00Z',
+    uses: 7,
+    daysUsed: 1,
   });
+  expect(JSON.parse(json.stdout)[1]).toMatchObject({ lastUsedAt: null, lastAddress: null, uses: 0 });
+  expect(JSON.parse(json.stdout)[1]).not.toHaveProperty('unknown');
+});
+
+test('where the state cannot tell, never is not said: it is unknown, with the reason', async () => {
+  const dark = { ...tokens(), seen: () => ({ known: null, why: 'no space left' }) };
+  const io = screen();
+  await list(runOf(io, dark));
+  expect(io.stdout).not.toMatch(/never +-$/m);
+  expect(io.stderr).toContain('no space left');
+  const json = screen();
+  await list(runOf(json, dark, { own: { json: true } }));
+  expect(JSON.parse(json.stdout)[0]).toMatchObject({ lastUsedAt: null, uses: null, unknown: 'no space left' });
 });
 
 test('no token yet: standard output stays empty, the way to one is told', async () => {

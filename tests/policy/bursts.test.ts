@@ -147,6 +147,17 @@ describe('of many sources', () => {
   });
 });
 
+test('of sources beyond what is remembered one can still be told alone', async () => {
+  const { clock, from, said } = setUp();
+  for (let i = 0; i < 1_000; i++) {
+    from(`slow${i}`);
+    await clock.advance(1_000);
+  }
+  expect(said()).toEqual([]);
+  from('late', 20);
+  expect(said()).toEqual(['begun late 20']);
+});
+
 test('what is under way at the end is said', () => {
   const { from, bursts, said, clock } = setUp();
   from('a', 21);

@@ -156,6 +156,8 @@ describe('forged headers', () => {
     const refused: Recognised = { refused: new OpsError('permission', 'no'), status: 401, sent: false };
     security.watch(() => refused)(shown({ listener: 'tailnet' as Listener }, { 'tailscale-user-login': 'a@b' }));
     expect(records).toEqual([]);
+    security.forged({ address: undefined, what: 'the login header says another one' });
+    expect(records).toMatchObject([{ kind: 'forged', what: 'the login header says another one' }]);
   });
 
   test('X-Forwarded-For of nobody in particular, and what a client says of itself, are none', () => {
