@@ -9,6 +9,8 @@ import { DEFAULT_FILE, type Loaded } from '../config/load.ts';
 import { addressToListen, bindingRemarks, pairFiles } from '../edge/binding.ts';
 import { CONTROL_SOCKET, type Control, openControl } from '../edge/control.ts';
 import { createHttp } from '../edge/http.ts';
+import type { Shared } from '../edge/limits_shared.ts';
+import { tailnetSocket } from '../edge/tailnet_socket.ts';
 import type { Tls } from '../edge/tls.ts';
 import { FIRST_TOKEN, type Run } from './commands.ts';
 import { type Launched, launched } from './launched.ts';
@@ -24,8 +26,9 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
   const { allowedHosts, allowedOrigins } = config.http;
   const http = { ...config.http, address, allowedHosts: [...allowedHosts], allowedOrigins: [...allowedOrigins] };
   const { transfers, measures } = app;
-  const { authenticate, resource } = await app.auth();
+  const { authenticate, resource, tier, tailnet } = await app.auth();
   const tls = await tlsOf(app);
+  const shared = config.limits.shared.url === null ? null : await sharedOf(app);
   for (const remark of bindingRemarks(config.http)) log.warn({}, remark);
   const face = createHttp({
     door,
@@ -39,12 +42,20 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
     authenticate,
     resource,
     tls,
+    tier,
+    ...(shared ? { shared } : {}),
   });
   let control: Control | null = null;
   const hangup = () => void tls?.reload(true);
   process.on('SIGHUP', hangup);
   try {
     const { url } = await face.listen();
+    if (tailnet) {
+      const { socket: path, look } = tailnet;
+      await face.beside('tailnet', tailnetSocket({ path, lease: () => app.lease('tailnet') }));
+      log.info({ path }, 'listening for `tailscale serve`');
+      void look();
+    }
     control = await openControl({
       path: join(app.state.dir, CONTROL_SOCKET),
       deciding: app.deciding,
@@ -60,6 +71,7 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
     process.off('SIGHUP', hangup);
     await control?.close();
     await face.close();
+    await shared?.close();
     await app.close();
   }
   // Asked to stop, it stopped in good order.
@@ -70,6 +82,15 @@ async function tlsOf(app: App): Promise<Tls | null> {
   try {
     const files = pairFiles(app.config.http.tls);
     return files && (await (await import('../edge/tls.ts')).openTls({ files, log: app.log }));
+  } catch (thrown) {
+    await app.close();
+    throw thrown;
+  }
+}
+
+async function sharedOf(app: App): Promise<Shared | null> {
+  try {
+    return await (await import('../wiring_limits.ts')).openSharedLimits(app.config.limits.shared, app.log);
   } catch (thrown) {
     await app.close();
     throw thrown;

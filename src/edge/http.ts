@@ -31,6 +31,7 @@ import { createRefusals, json, type Refusal, type Visit } from './refusals.ts';
 import { rpcError } from './results.ts';
 import { OVER_TLS, SECURITY_HEADERS, secured } from './security_headers.ts';
 import { createSessions } from './sessions.ts';
+import { peerOf } from './tailnet_socket.ts';
 import type { Tls } from './tls.ts';
 import { createTransferRoute } from './transfers.ts';
 
@@ -161,9 +162,10 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     authorization: string | undefined,
     counted: boolean,
   ): Knock {
-    const address = addressOf(incoming);
-    const visit: Visit = { address, key: addressKey(address), listener: listenerOf(incoming?.socket), recorded: false };
-    const stranger = gate.host(host) ?? gate.origin(origin, host);
+    const listener = listenerOf(incoming?.socket);
+    const address = listener === 'tailnet' ? peerOf(incoming) : addressOf(incoming);
+    const visit: Visit = { address, key: addressKey(address), listener, recorded: false };
+    const stranger = gate.host(host) ?? gate.origin(origin, listener === 'tailnet' ? undefined : host);
     if (stranger) return { visit, refused: { status: 403, error: stranger, code: -32_000 } };
     const error = counted ? admission.take(visit, authorization) : null;
     return { visit, refused: error && { status: 429, error, headers: rateHeaders(visit, error) } };

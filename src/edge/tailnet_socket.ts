@@ -4,10 +4,11 @@
  * is made and taken over; who comes through it is asked of policy.
  */
 import { lstatSync, statSync, unlinkSync } from 'node:fs';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { OpsError } from '../core/errors.ts';
+import { oneAddress } from '../policy/tailnet_headers.ts';
 import { LONGEST_PATH } from './control.ts';
 
 /** Owner and group. */
@@ -18,7 +19,6 @@ const KNOCK_MS = 1_000;
  * which it must not send twice.
  */
 const IDLE_MS = 100_000;
-const MOST_CONNECTIONS = 512;
 
 type Lease = Disposable & { readonly sure: boolean };
 
@@ -40,7 +40,6 @@ export function tailnetSocket(o: {
     try {
       await clear(path);
       server.keepAliveTimeout = IDLE_MS;
-      server.maxConnections = MOST_CONNECTIONS;
       await listen(server, path);
       const { mode } = lstatSync(path);
       if (mode & 0o007)
@@ -55,6 +54,13 @@ export function tailnetSocket(o: {
     server.once('close', () => lease[Symbol.dispose]());
   };
 }
+
+/**
+ * Whom limits and records see behind this socket. What a page is from is another matter: the Host of every request is `localhost` here,
+ * so a page of somebody's own `http://localhost` would look as if it came from us. Only `http.url` and `http.allowedOrigins` count.
+ */
+export const peerOf = (incoming: IncomingMessage | undefined): string | undefined =>
+  (incoming && oneAddress(String(incoming.headers['x-forwarded-for'] ?? ''))) ?? undefined;
 
 /** Whoever may rename files in it could stand there instead of us. */
 function safeFolder(folder: string): void {

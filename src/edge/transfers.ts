@@ -74,8 +74,8 @@ export function createTransferRoute(o: TransferRouteOptions): TransferRoute {
     const { method = '' } = incoming;
     const who = await o.recognise(visit, (name) => headerOf(incoming, name));
     const principal = 'principal' in who ? who.principal : null;
-    // A handle alone serves only where the owner allows it, and only what moves the bytes.
-    const link = !('principal' in who) && !who.sent && (method === 'GET' || method === 'PUT');
+    // A handle alone serves only where the owner allows it, and only what moves the bytes; never who is not let in at all.
+    const link = !('principal' in who) && who.status === 401 && !who.sent && (method === 'GET' || method === 'PUT');
     const found = principal || link ? desk.find(handle, principal) : null;
     if (!found && !('principal' in who)) {
       const { error, ...rest } = o.challenges.refusal(who);
