@@ -16,10 +16,10 @@ import { createHost } from './host/index.ts';
 import { hostParts } from './host/parts.ts';
 import { openSyslog, type Syslog, syslogTrouble } from './host/syslog.ts';
 import { createAccess } from './policy/access.ts';
-import { createApprovals } from './policy/approve.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal, withGrants } from './policy/authenticate.ts';
 import { createCoalescer } from './policy/coalesce.ts';
-import { createDeciding, type Deciding } from './policy/deciding.ts';
+import type { Deciding } from './policy/deciding.ts';
+import type { Links } from './policy/links.ts';
 import { createMeasures, type MeasureDesk } from './policy/measures.ts';
 import { createMetrics } from './policy/metrics.ts';
 import { createParts } from './policy/parts.ts';
@@ -34,7 +34,6 @@ import { createTransfers, type TransferDesk } from './policy/transfers.ts';
 import { createUnderWay } from './policy/under_way.ts';
 import { receiptsFor } from './policy/undo.ts';
 import { createSampler } from './sampler.ts';
-import { openApprovals } from './store/approvals.ts';
 import { openAudit } from './store/audit.ts';
 import { type AuditFiles, auditFiles, lineOf } from './store/audit_files.ts';
 import { headLine } from './store/audit_heads.ts';
@@ -53,6 +52,7 @@ import { openTokens, type Tokens } from './store/tokens.ts';
 import { openWork } from './store/work.ts';
 import { emptied, hourly, tidy } from './tidying.ts';
 import { catalog } from './tools/index.ts';
+import { type Channels, openApproving } from './wiring_approvals.ts';
 import { type Auth, openAuth } from './wiring_auth.ts';
 import { openSecurity } from './wiring_security.ts';
 
@@ -73,8 +73,11 @@ export interface App {
   tokens: Tokens;
   /** When a principal was here. */
   seen: Seen['of'];
-  /** What a person at this host decides. No tool and no route of the HTTP face leads here. */
+  /** What a person at this host decides. No tool leads here. */
   deciding: Deciding;
+  /** What was sent out to decide by elsewhere; null: nothing is. */
+  links: Links | null;
+  channels: Channels;
   /** What changes left, as far as this one may see it. */
   receipts(principal: Principal): Pick<Receipts, 'list' | 'get'>;
   lease(name: string): Lease | null;
@@ -117,12 +120,18 @@ function syslogFor(how: Loaded['config']['audit']['heads'], log: Log): Syslog | 
 function ourFiles({ config, file, secretFiles }: Loaded): string[] {
   const keys = [config.docker.certPath, ...config.docker.engines.map((e) => e.certPath)].filter((p) => p != null);
   const peers = config.peers.map((p) => p.tokenFile);
-  return [config.state.dir, DEFAULT_FILE, ...(file ? [file] : []), ...secretFiles, ...keys, ...peers].map((p) =>
-    resolve(p),
-  );
+  const channels = config.notify.channels.map((c) => c.secretFile).filter((p) => p !== undefined);
+  const files = [
+    config.state.dir,
+    DEFAULT_FILE,
+    ...(file ? [file] : []),
+    ...secretFiles,
+    ...keys,
+    ...peers,
+    ...channels,
+  ];
+  return files.map((p) => resolve(p));
 }
-
-const EXPIRY_MS = 30_000;
 
 const clock: Clock = {
   now: Date.now,
@@ -199,9 +208,11 @@ export async function createApp(o: {
     tools.tools.some((t) => t.toolset === part.toolset && (part.tool ?? t.name) === t.name && !off(t)),
   );
   const parts = createParts(wanted, clock.elapsed);
-  const questions = openApprovals(db, { lifeMs: config.approvals.minutes * 60_000 });
   const redactor = createRedactor({ values: [...config.redact.values] });
   const access = createAccess({ ...config, tools: tools.tools, log, whereOf: o.loaded.whereOf });
+  const { hostname } = identity;
+  const approving = openApproving({ config, role: o.role, db, audit, redactor, hostname, clock, log });
+  rules.tell(approving.notices.security);
   const policy: Policy = {
     catalog: tools,
     access,
@@ -232,7 +243,7 @@ export async function createApp(o: {
       clock,
     }),
     slots: createSlots({ inAll: config.limits.concurrentCalls, perPrincipal: config.limits.concurrentPerPrincipal }),
-    approvals: createApprovals({ ...config.approvals, mode: config.mode, store: questions, audit, redactor, log }),
+    approvals: approving.approvals,
     locks: { acquire: (key) => locks.acquire(key, self) },
     receipts,
     audit,
@@ -253,7 +264,7 @@ export async function createApp(o: {
       kept: kept.get,
       work: work.get,
       requestCancel: work.requestCancel,
-      approval: questions.get,
+      approval: approving.questions.get,
       receipt: (id, who) => receiptsFor(who, policy).get(id),
     },
     clock,
@@ -262,7 +273,7 @@ export async function createApp(o: {
   const underWay = createUnderWay(clock);
   const door = createDoor(policy, { coalescer: createCoalescer(clock), results, underWay });
 
-  const info = { hostname: identity.hostname, kind: identity.virtualisation.kind, version: o.version };
+  const info = { hostname, kind: identity.virtualisation.kind, version: o.version };
   if (o.role !== 'cli') {
     for (const { what, why, fix } of parts.absent()) log.info({ what, why, fix }, 'Left out: this host lacks it.');
     const { role, version } = o;
@@ -270,16 +281,6 @@ export async function createApp(o: {
     sampler.start(o.role === 'stdio' ? 500 : 0);
     indexing.start({ files: host.files, redactor, secrets: config.redact.values });
   }
-  const deciding = createDeciding({ store: questions, audit, log });
-  // What runs out is on record also when nobody asks again.
-  const expiry = setInterval(() => {
-    try {
-      deciding.expire();
-    } catch (thrown) {
-      log.debug({ err: thrown }, 'the state is out of order: what has run out is put on record later');
-    }
-  }, EXPIRY_MS);
-  expiry.unref();
   // A command ends before anything has grown old.
   const stopTidying =
     o.role === 'cli'
@@ -317,7 +318,9 @@ export async function createApp(o: {
     },
     tokens,
     seen: seen.of,
-    deciding,
+    deciding: approving.deciding,
+    links: approving.links,
+    channels: approving.channels,
     receipts: (principal) => receiptsFor(principal, policy),
     lease: leases.tryLease,
     live: () => clock.elapsed() - sampler.lastTurn() < turnsMs,
@@ -327,11 +330,11 @@ export async function createApp(o: {
     },
     storeTrouble: () => db.degraded(),
     async close() {
-      clearInterval(expiry);
       stopTidying?.();
       const left = await underWay.stop(STOP_MS);
       if (left > 0)
         log.error({ left }, 'stopped in the middle of a change: its intent is on record, its outcome is not');
+      await approving.close();
       await sampler[Symbol.asyncDispose]();
       await indexing.close();
       policy.refusals.close();

@@ -17,7 +17,7 @@ const MAY: Record<string, { from: string[]; why: string }> = {
   policy: { from: ['core', 'store'], why: 'rules need their own records' },
   edge: { from: ['core', 'policy'], why: 'faces hold no rules and no SQL' },
   cli: {
-    from: ['core', 'config', 'app.ts', 'front.ts', 'log.ts', 'policy', 'edge'],
+    from: ['core', 'config', 'app.ts', 'front.ts', 'log.ts', 'policy', 'edge', 'wiring_limits.ts'],
     why: 'a face too; it starts the others',
   },
   'log.ts': { from: ['core'], why: 'one way to write a line' },
@@ -31,13 +31,21 @@ const MAY: Record<string, { from: string[]; why: string }> = {
   'app.ts': {
     from: [
       ...['core', 'config', 'store', 'host', 'insight', 'tools', 'policy', 'log.ts', 'sampler.ts', 'file_indexer.ts'],
-      ...['wiring_auth.ts', 'wiring_security.ts', 'tidying.ts'],
+      ...['wiring_approvals.ts', 'wiring_auth.ts', 'wiring_security.ts', 'tidying.ts'],
     ],
     why: 'the only wiring',
   },
   'wiring_security.ts': {
     from: ['config', 'policy', 'store'],
     why: 'the wiring of security events: app.ts is long enough',
+  },
+  'wiring_limits.ts': {
+    from: ['core', 'config', 'host', 'edge'],
+    why: 'the wiring of limits that instances share: loaded where limits.shared.url is set',
+  },
+  'wiring_approvals.ts': {
+    from: ['core', 'config', 'store', 'host', 'policy'],
+    why: 'the wiring of approvals, links and notices: app.ts is long enough',
   },
   'tidying.ts': { from: ['core'], why: 'clears away now and then; decides how often' },
   'wiring_tailnet.ts': {
@@ -78,6 +86,11 @@ const ONLY: Record<string, { where: RegExp; instead: string }> = {
   nodemailer: { where: /^src\/host\/notify\/smtp\.ts$/, instead: 'hand a notice to host/notify: nothing else sends' },
   '@peculiar/x509': { where: /^src\/cli\/self_signed\.ts$/, instead: 'certificates are read by node:crypto' },
   jose: { where: /^src\/policy\/oauth\//, instead: 'tokens of issuers are judged in one place' },
+  ioredis: { where: /^src\/edge\/limits_redis\.ts$/, instead: 'take a SharedStore' },
+  'rate-limiter-flexible': {
+    where: /^src\/edge\/limits_redis\.ts$/,
+    instead: 'count with src/edge/limits_window.ts: its memory is bounded',
+  },
   'dns-packet': { where: /^src\/host\/net\/probe_dns\.ts$/, instead: 'ask host.probes.dns' },
   dockerode: { where: /^src\/host\/docker\//, instead: 'ask the host for `docker`' },
   pino: { where: /^src\/log\.ts$/, instead: 'take a Log' },

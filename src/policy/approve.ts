@@ -22,6 +22,8 @@ export interface Approving {
   audit: Pick<Audit, 'append' | 'digest'>;
   redactor: Redactor;
   log: Log;
+  /** Who else hears of a new question; it never throws, and nothing waits for it. */
+  told?: (approval: Approval) => void;
 }
 
 export function createApprovals(o: Approving): Approvals {
@@ -53,7 +55,7 @@ export function createApprovals(o: Approving): Approvals {
         return { verdict: 'granted', by, use };
       }
       const ask = mayAsk ? { ask: questionOf(request, shown, o.minutes) } : {};
-      return { verdict: 'pending', by, handle: judged.id, next: next(judged), ...ask };
+      return { verdict: 'pending', by, handle: judged.id, next: next(judged, o.told !== undefined), ...ask };
     },
   };
 
@@ -63,7 +65,10 @@ export function createApprovals(o: Approving): Approvals {
     // Who said no at the terminal may call again there and be asked again: that nags nobody else.
     if (found && !(found.state === 'refused' && found.approver?.startsWith('tty:'))) return found;
     const { approval, fresh } = store.create({ ...binding, ...shown, scopes: request.scopes, risk: request.risk });
-    if (fresh) life('asked', approval, { call: request.from.id });
+    if (fresh) {
+      life('asked', approval, { call: request.from.id });
+      o.told?.(approval);
+    }
     return approval;
   }
 
@@ -86,8 +91,8 @@ export function createApprovals(o: Approving): Approvals {
   }
 }
 
-const next = (a: Approval): string =>
-  `Nothing has changed. The owner of this host decides, with \`deckhand approve ${a.id}\` there, until ${rfc3339(a.expiresAtMs)}. ` +
+const next = (a: Approval, told: boolean): string =>
+  `Nothing has changed. The owner of this host ${told ? 'was told and ' : ''}decides, with \`deckhand approve ${a.id}\` there, until ${rfc3339(a.expiresAtMs)}. ` +
   `Tell your user, then repeat this very call; result_query {"handle":"${a.id}","wait_s":20} waits for the decision.`;
 
 function denied({ tool, risk }: ApprovalRequest, { by }: Decision): Verdict {
