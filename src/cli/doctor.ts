@@ -15,6 +15,7 @@ import type { Run } from './commands.ts';
 import { auditChecks } from './doctor_audit.ts';
 import { fileChecks } from './doctor_files.ts';
 import { hostChecks } from './doctor_host.ts';
+import { limitChecks } from './doctor_limits.ts';
 import { printPolkit } from './doctor_polkit.ts';
 import { configChecks, nodeChecks, portChecks, stateChecks, storeChecks } from './doctor_state.ts';
 import { usageChecks } from './doctor_usage.ts';
@@ -62,6 +63,7 @@ async function examine(load: Run['load']): Promise<Check[]> {
     const { HOME, XDG_STATE_HOME } = environment();
     loaded = await loadConfig({ env: { HOME, XDG_STATE_HOME }, defaultFile: '/nonexistent' });
   }
+  checks.push(...(await limitChecks(loaded.config.limits)));
   checks.push(...(await portChecks(loaded.config.http)));
   const { dir } = loaded.config.state;
   const state = stateChecks(dir);

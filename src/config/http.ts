@@ -68,10 +68,17 @@ export const HttpSettings = z.strictObject({
   maxBodyBytes: set(int(KiB, 64 * MiB, MiB), 'Longest request body; a longer one is refused with 413.', {
     unit: 'bytes',
   }),
-  connectionsPerAddress: set(int(1, 10_000, 64), 'Connections open at once from one address (IPv6: one /64).'),
+  connections: set(
+    int(8, 100_000, 1_024),
+    'Connections open at once in all; the last quarter is for addresses that hold few, so that no crowd keeps a newcomer out.',
+  ),
+  connectionsPerAddress: set(
+    int(1, 10_000, 64),
+    'Connections open at once from one address (IPv6: one /64). Those of `http.trustedProxies` count only in all.',
+  ),
   requestsPerMinutePerAddress: set(
     int(1, 10_000_000, 100),
-    'HTTP requests a minute from one address, counted before any token is looked at.',
+    'HTTP requests in any minute from one address (IPv6: one /64), counted before any token is looked at; `principals` may give a principal a limit of its own.',
   ),
   sessions: z.strictObject({
     enabled: set(
