@@ -30,7 +30,8 @@ export async function runChange(
   const { change } = approved;
   const locks: Disposable[] = [];
   try {
-    for (const key of targets.map((t) => `${t.kind}:${t.name}`).sort()) {
+    // Each once: one that is named twice must not stand in its own way.
+    for (const key of new Set(targets.map((t) => `${t.kind}:${t.name}`).sort())) {
       const lock = p.locks.acquire(key);
       if (!lock)
         throw new OpsError('conflict', `${key} is being changed by another call.`, {

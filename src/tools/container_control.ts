@@ -26,7 +26,7 @@ import {
   subjectOf,
 } from './container_change.ts';
 import { containerControlUndo } from './container_control_undo.ts';
-import { ContainerInput, EngineInput, toEngine } from './docker_parts.ts';
+import { ContainerInput, containerTarget, EngineInput, toEngine } from './docker_parts.ts';
 
 export const ACTIONS = ['start', 'stop', 'restart', 'pause', 'unpause', 'kill'] as const;
 export type Action = (typeof ACTIONS)[number];
@@ -66,7 +66,7 @@ export const containerControl = defineChange({
   input,
   scopes: { least: 'docker:write' },
   risk: 'change',
-  targets: (i) => [{ kind: 'container', name: i.container }],
+  targets: (i) => [containerTarget(i)],
   annotations: { idempotent: false, openWorld: false },
   limits: { timeoutMs: 1_200_000 },
   long: true,

@@ -16,6 +16,7 @@ import { containerInspectText } from './container_inspect_text.ts';
 import { shortImage } from './container_list.ts';
 import {
   ContainerInput,
+  containerTarget,
   EngineInput,
   HEALTHS,
   STATES,
@@ -130,7 +131,7 @@ export const containerInspect = defineRead({
   output: ContainerInspectAnswer,
   scopes: { least: 'docker:read' },
   risk: 'sensitive',
-  targets: (i) => [{ kind: 'container', name: i.container }],
+  targets: (i) => [containerTarget(i)],
   annotations: { idempotent: true, openWorld: false },
   limits: { timeoutMs: 20_000 },
   cut: { lists: ['labels', 'env', 'events', 'mounts', 'networks', 'healthLog'] },

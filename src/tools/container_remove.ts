@@ -12,7 +12,7 @@ import { bytes } from '../core/text.ts';
 import { OLD, shortOf } from '../insight/container_guard.ts';
 import { isPublished, portsOf, stackOf } from '../insight/containers.ts';
 import { alsoHit, digestOf, neighboursOf, phaseOf, some, standing, steadily, subjectOf } from './container_change.ts';
-import { ContainerInput, EngineInput, shortId, toEngine } from './docker_parts.ts';
+import { ContainerInput, containerTarget, EngineInput, shortId, toEngine } from './docker_parts.ts';
 
 /** As engines name the volumes that nobody named. */
 const ANONYMOUS = /^[0-9a-f]{64}$/;
@@ -36,7 +36,7 @@ export const containerRemove = defineChange({
   input,
   scopes: { least: 'docker:write' },
   risk: 'destroy',
-  targets: (i) => [{ kind: 'container', name: i.container }],
+  targets: (i) => [containerTarget(i)],
   annotations: { idempotent: false, openWorld: false },
   limits: { timeoutMs: 60_000 },
   undo: {

@@ -19,7 +19,7 @@ import { isPublished, portsOf, stackOf } from '../insight/containers.ts';
 import { alsoHit, digestOf, neighboursOf, phaseOf, some, standing, subjectOf } from './container_change.ts';
 import { updateSteps } from './container_update_steps.ts';
 import { containerUpdateUndo } from './container_update_undo.ts';
-import { ContainerInput, EngineInput, shortId, toEngine } from './docker_parts.ts';
+import { ContainerInput, containerTarget, EngineInput, shortId, toEngine } from './docker_parts.ts';
 import { attempt } from './sampling.ts';
 
 const input = once(() =>
@@ -44,7 +44,7 @@ export const containerUpdate = defineChange({
   input,
   scopes: { least: 'docker:write' },
   risk: { least: 'change', worst: 'destroy', of: (i) => (i.host_access ? 'destroy' : 'change') },
-  targets: (i) => [{ kind: 'container', name: i.container }],
+  targets: (i) => [containerTarget(i), ...(i.image === undefined ? [] : [{ kind: 'image' as const, name: i.image }])],
   annotations: { idempotent: true, openWorld: true },
   limits: { timeoutMs: 3_600_000, cost: 5 },
   long: true,

@@ -10,12 +10,20 @@ import type { ContainerSample, ToEngine } from '../core/docker.ts';
 import { CONTAINER_REF } from '../core/docker_refs.ts';
 import { namingOf } from '../core/redact_naming.ts';
 import { once } from '../core/schema.ts';
+import type { Target } from '../core/tool.ts';
 import { type Use, useBetween } from '../insight/containers.ts';
 
 export const EngineInput = once(() =>
   z.string().min(1).max(64).optional().describe('Of docker_system; else the first.'),
 );
 export const ContainerInput = once(() => z.string().regex(CONTAINER_REF).describe('Name or id.'));
+
+/** By its name, as rules and locks have it; its engine stands beside it where the call names one. */
+export const containerTarget = (i: { container: string; engine?: string | undefined }): Target => ({
+  kind: 'container',
+  name: i.container,
+  ...(i.engine === undefined ? {} : { engine: i.engine }),
+});
 
 export const STATES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'] as const;
 export const HEALTHS = ['starting', 'healthy', 'unhealthy'] as const;

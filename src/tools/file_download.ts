@@ -11,7 +11,7 @@ import { strip } from '../core/foreign.ts';
 import { foreign, once, WaitS } from '../core/schema.ts';
 import { rfc3339, bytes as size } from '../core/text.ts';
 import { redactorOf, tame } from './file_change.ts';
-import { PathIn, pathOf } from './file_parts.ts';
+import { PathIn, pathOf, targetOf } from './file_parts.ts';
 
 /** Of a file whose bytes come in the answer, and of the answer as JSON: the most that any has. */
 const MOST_INLINE = 48 * 1024;
@@ -55,7 +55,7 @@ export const fileDownload = defineRead({
   output: Answer,
   scopes: { least: 'files:read' },
   risk: 'sensitive',
-  targets: (i) => [{ kind: 'path', name: i.path }],
+  targets: (i) => [{ kind: 'path', name: targetOf(i.path) }],
   annotations: { idempotent: true, openWorld: false },
   limits: { timeoutMs: 900_000, maxBytes: 64 * 1024 },
   long: true,

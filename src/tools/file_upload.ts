@@ -23,6 +23,7 @@ import {
   statFacts,
   tame,
 } from './file_change.ts';
+import { targetOf } from './file_parts.ts';
 import { uploadUndo } from './file_upload_undo.ts';
 
 const PIECE = 1024 * 1024;
@@ -65,7 +66,9 @@ export const fileUpload = defineChange({
   }),
   scopes: { least: 'files:write' },
   risk: 'change',
-  targets: (i) => [{ kind: 'path', name: plain(i.path) }],
+  // Also what is copied: it could be read from its copy.
+  targets: (i) =>
+    [i.path, ...(i.from === undefined ? [] : [i.from])].map((path) => ({ kind: 'path', name: targetOf(plain(path)) })),
   annotations: { idempotent: false, openWorld: false },
   limits: { timeoutMs: 3_600_000, maxBytes: 32 * 1024 },
   long: true,

@@ -21,7 +21,8 @@ interface Kind {
 }
 
 const KINDS: Partial<Record<SourceKind, Kind>> = {
-  journal: { write: 'journal:', scopes: [], target: () => null, open: openJournal },
+  // Every unit's lines are in it, also those of one identifier: any program may call itself so.
+  journal: { write: 'journal:', scopes: [], target: () => ({ kind: 'unit', name: '*' }), open: openJournal },
   unit: {
     write: 'unit:NAME.service',
     scopes: ['services:read'],

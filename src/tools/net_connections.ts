@@ -128,6 +128,8 @@ export const netConnections = defineRead({
   input,
   output: NetConnectionsAnswer,
   scopes: { least: 'net:read', of: (i) => (i.container === undefined ? [] : ['docker:read']) },
+  // The others only take from the list of all; this one looks into another network.
+  targets: (i) => (i.container === undefined ? [] : [{ kind: 'container', name: i.container }]),
   risk: 'read',
   annotations: { idempotent: true, openWorld: false },
   limits: { timeoutMs: 20_000 },

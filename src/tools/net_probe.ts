@@ -139,7 +139,8 @@ export const netProbe = defineRead({
   output: ProbeAnswer,
   scopes: { least: 'net:read' },
   risk: 'sensitive',
-  targets: (i) => i.targets.map((name) => ({ kind: 'address' as const, name: name.slice(0, 253) })),
+  // Name servers that the caller chooses are reached as well.
+  targets: (i) => [...i.targets, ...(i.server ?? [])].map((name) => ({ kind: 'address', name: name.slice(0, 253) })),
   annotations: { idempotent: true, openWorld: true },
   limits: { timeoutMs: 120_000, cost: 5 },
   long: true,
