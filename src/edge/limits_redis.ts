@@ -58,6 +58,11 @@ export interface SharedSettings {
 /** Whose answer is how far away, for `deckhand doctor`. Throws what is wrong, in words. */
 export async function askShared(settings: SharedSettings): Promise<{ ms: number; server: string }> {
   const client = connection(settings, { retryStrategy: null, commandTimeout: 2_000 });
+  // What the first failure says, it says to nobody else.
+  let cause: Error | null = null;
+  client.on('error', (thrown: Error) => {
+    cause ??= thrown;
+  });
   try {
     await client.connect();
     const began = performance.now();
@@ -65,6 +70,8 @@ export async function askShared(settings: SharedSettings): Promise<{ ms: number;
     const ms = performance.now() - began;
     const info = await client.info('server');
     return { ms, server: /(?:valkey|redis)_version:\S+/.exec(info)?.[0].replace('_version:', ' ') ?? 'unknown' };
+  } catch (thrown) {
+    throw cause ?? thrown;
   } finally {
     client.disconnect();
   }
