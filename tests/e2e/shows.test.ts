@@ -209,25 +209,31 @@ test('a child that burns one core shows 90 to 110 % of it in overview and list',
     processes: { pid: number; cpuPercent: number }[];
     topCpu: { pid: number; cpuPercent: number }[];
   }
+  /** What the child had had by then lies between these, however late this process itself was let in to count. */
+  const atLeast = (at: number) => counted.findLast((c) => c.at <= at)?.ms ?? Number.NaN;
+  const atMost = (at: number) => counted.find((c) => c.at >= at)?.ms ?? Number.NaN;
   /**
    * Asked until the window is long enough for the kernel's ticks of 10 ms, and began after the child. Where in the time between question
-   * and answer the window ended only the server knows: the kernel's share of each one that it may have been is counted.
+   * and answer the window ended only the server knows: what the kernel counted in each one that it may have been is a bound.
    */
   async function seen(name: string, args: object, rows: 'processes' | 'topCpu') {
     for (;;) {
+      count();
       const sent = performance.now();
       const answer = (await client.callTool({ name, arguments: { ...args } })).structuredContent as never as Answer;
+      const came = performance.now();
       count();
-      const shares = counted.flatMap((last) => {
-        const first = last.at >= sent ? counted.findLast((c) => c.at <= last.at - answer.windowMs) : undefined;
-        return first ? [((last.ms - first.ms) / (last.at - first.at)) * 100] : [];
-      });
-      if (answer.windowMs < 1_000 || shares.length === 0) {
+      const { windowMs } = answer;
+      if (windowMs < 1_000 || sent - windowMs < (counted[0]?.at ?? Number.POSITIVE_INFINITY)) {
         await new Promise((resolve) => setImmediate(resolve));
         continue;
       }
+      const ends = [sent, ...counted.map((c) => c.at).filter((at) => at > sent && at < came), came];
+      const least = ends.slice(1).map((to, n) => atLeast(ends[n] as number) - atMost(to - windowMs));
+      const most = ends.slice(1).map((to, n) => atMost(to) - atLeast((ends[n] as number) - windowMs));
       const shown = answer[rows].find((p) => p.pid === child.pid)?.cpuPercent ?? 0;
-      return { least: Math.min(...shares), most: Math.max(...shares), shown };
+      const share = (ms: number) => (ms / windowMs) * 100;
+      return { least: share(Math.min(...least)), most: share(Math.max(...most)), shown };
     }
   }
   try {

@@ -1,4 +1,5 @@
 /** Differences: shortest, true (what is shown can be applied), without secrets and in one piece with them taken out, and bounded. */
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
@@ -8,6 +9,7 @@ import { ChangeAnswer } from '../../src/core/schema.ts';
 import { diffLines } from '../../src/insight/diff.ts';
 import { difference } from '../../src/insight/diff_text.ts';
 import { secrets } from '../core/redact_corpus.ts';
+import { cpuNowMs } from '../fakes/cpu_time.ts';
 import { dice, madeFile } from './made_files.ts';
 
 const open = { text: (s: string) => s };
@@ -41,9 +43,9 @@ describe('lines', () => {
   test('that differ altogether cost no time', () => {
     const a = Array.from({ length: 100_000 }, (_, i) => `a${i}`);
     const b = a.map((l) => `b${l}`);
-    const began = performance.now();
+    const began = cpuNowMs();
     expect(diffLines(a, b)).toEqual([{ aFrom: 0, aTo: 100_000, bFrom: 0, bTo: 100_000 }]);
-    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(cpuNowMs() - began).toBeLessThan(2_000);
   });
 });
 

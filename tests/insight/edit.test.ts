@@ -1,10 +1,12 @@
 /** Edits of bytes: one line changes and no other byte, whatever the file is made of; what an edit means, and when it means nothing. */
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { toOpsError } from '../../src/core/errors.ts';
 import { applyEdits, type Edit } from '../../src/insight/edit.ts';
 import { linesOf } from '../../src/insight/edit_lines.ts';
 import { nearestTo } from '../../src/insight/edit_near.ts';
+import { cpuNowMs } from '../fakes/cpu_time.ts';
 import { dice, madeFile } from './made_files.ts';
 
 const apply = (bytes: Uint8Array | string, ...edits: Edit[]) => applyEdits(Buffer.from(bytes), edits, () => 'shown');
@@ -209,9 +211,9 @@ describe('what is not there', () => {
   });
 
   test('is looked for within bounds', () => {
-    const began = performance.now();
+    const began = cpuNowMs();
     expect(nearestTo('y'.repeat(48_000), Array<string>(100_000).fill('x'.repeat(300)))).toBeNull();
     nearestTo('x\n'.repeat(20_000), Array<string>(20_000).fill('x'));
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(cpuNowMs() - began).toBeLessThan(5_000);
   });
 });

@@ -7,6 +7,7 @@ import { expression, literal, nearNames } from '../../src/insight/log_match.ts';
 import { mergeByTime } from '../../src/insight/log_merge.ts';
 import { createSelector, type Wanted } from '../../src/insight/log_select.ts';
 import { stampLength } from '../../src/insight/log_stamp.ts';
+import { cpuNowMs } from '../fakes/cpu_time.ts';
 
 const entry = (text: string, over: Partial<Entry> = {}): Entry => ({
   stream: 'stdout',
@@ -152,9 +153,9 @@ describe('searching', () => {
     expect(literal('.*', clean)(line)).toBe(false);
     expect((await expression('for \\w+ \\(error\\)$', clean))(line)).toBe(true);
     const slow = await expression('(a+)+b', clean);
-    const from = performance.now();
+    const from = cpuNowMs();
     expect(slow('a'.repeat(20_000))).toBe(false);
-    expect(performance.now() - from).toBeLessThan(1_000);
+    expect(cpuNowMs() - from).toBeLessThan(1_000);
   });
 
   test('never sees a secret: it cannot be guessed letter by letter', async () => {

@@ -1,9 +1,11 @@
 /** The owner's rules: which one decides, for every mode and risk. */
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { like } from '../../src/core/like.ts';
 import type { Target } from '../../src/core/tool.ts';
 import { type Asked, decisionOf, type Rule } from '../../src/policy/rules.ts';
+import { cpuNowMs } from '../fakes/cpu_time.ts';
 
 const nginx: Target = { kind: 'unit', name: 'nginx.service' };
 const ssh: Target = { kind: 'unit', name: 'ssh.service' };
@@ -97,7 +99,7 @@ test('a glob is what the regular expression with its stars says, and never hangs
     }),
     { numRuns: 2_000 },
   );
-  const started = performance.now();
+  const started = cpuNowMs();
   expect(like(`${'*a'.repeat(2_000)}b`, 'a'.repeat(20_000))).toBe(false);
-  expect(performance.now() - started).toBeLessThan(2_000);
+  expect(cpuNowMs() - started).toBeLessThan(2_000);
 });
