@@ -18,6 +18,7 @@ import { hostChecks } from './doctor_host.ts';
 import { limitChecks } from './doctor_limits.ts';
 import { printPolkit } from './doctor_polkit.ts';
 import { configChecks, nodeChecks, portChecks, stateChecks, storeChecks } from './doctor_state.ts';
+import { addressChecks, tlsChecks } from './doctor_tls.ts';
 import { usageChecks } from './doctor_usage.ts';
 import { wrap } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -64,7 +65,7 @@ async function examine(load: Run['load']): Promise<Check[]> {
     loaded = await loadConfig({ env: { HOME, XDG_STATE_HOME }, defaultFile: '/nonexistent' });
   }
   checks.push(...(await limitChecks(loaded.config.limits)));
-  checks.push(...(await portChecks(loaded.config.http)));
+  checks.push(...(await addressChecks(loaded.config.http)), ...(await portChecks(loaded.config.http)));
   const { dir } = loaded.config.state;
   const state = stateChecks(dir);
   checks.push(...state.checks);
@@ -78,7 +79,7 @@ async function examine(load: Run['load']): Promise<Check[]> {
     }
     if (app) checks.push(...(await hostChecks(app.host.system)));
     // By now root has become the service's user, where the state is a service's.
-    checks.push(...fileChecks(loaded.config.files.roots));
+    checks.push(...fileChecks(loaded.config.files.roots), ...(await tlsChecks(loaded.config.http)));
   } finally {
     await app?.close();
     if (spare) rmSync(spare, { recursive: true, force: true });

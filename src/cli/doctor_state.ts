@@ -185,15 +185,6 @@ export function storeChecks(app: Pick<App, 'tokens' | 'storeTrouble' | 'config'>
 export async function portChecks({ host, port }: { host: string; port: number }): Promise<Check[]> {
   const title = `Port ${port}`;
   const checks: Check[] = [];
-  if (!/^(127\.|::1$|localhost$)/.test(host))
-    checks.push(
-      warning(
-        'http.host',
-        'Address',
-        `serve listens on ${host}: other machines can knock, without TLS.`,
-        'http.host: 127.0.0.1, and `tailscale serve` or a proxy with TLS in front',
-      ),
-    );
   const failure = await tryListen(host, port);
   if (!failure) checks.push(ok('http.port', title, `free on ${host}.`));
   else if (failure === 'EADDRINUSE')
@@ -236,7 +227,9 @@ async function answersAsDeckhand(host: string, port: number): Promise<boolean> {
       signal: AbortSignal.timeout(1000),
       redirect: 'error',
     });
-    return response.ok && /json/.test(response.headers.get('content-type') ?? '');
+    // One that speaks TLS says so to who does not.
+    const ours = response.ok || (response.status === 400 && /speaks TLS/.test(await response.text()));
+    return ours && /json/.test(response.headers.get('content-type') ?? '');
   } catch {
     return false;
   }

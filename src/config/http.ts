@@ -22,7 +22,7 @@ function isPublicUrl(text: string): boolean {
 export const HttpSettings = z.strictObject({
   host: set(
     z.string().max(255).regex(ADDRESS).default('127.0.0.1'),
-    'Address to listen on. Anything but loopback lets other machines knock: put TLS in front.',
+    'Address to listen on. Anything but loopback lets other machines knock, and needs `http.tls` or `http.behindProxy`.',
     { expects: 'an IP address or a host name' },
   ),
   port: set(int(0, 65_535, 7070), 'TCP port; 0 takes any free one.'),
@@ -46,24 +46,28 @@ export const HttpSettings = z.strictObject({
   ),
   behindProxy: set(
     z.boolean().default(false),
-    'The owner’s word that a proxy in front ends TLS: without it, and without `http.tls`, nothing but loopback is listened on.',
+    'The owner’s word that a proxy in front ends TLS and nobody else reaches the port (of a container: that it is published on loopback, or to a proxy, alone). Without it, and without `http.tls`, only loopback is listened on.',
   ),
   trustedProxies: set(
     z.array(PrefixText).max(64).default([]),
-    'Proxies whose `X-Forwarded-For` is believed, where limits and the audit ask for an address.',
+    'Proxies whose `X-Forwarded-For` is believed, where limits and the audit ask for an address: its right-most hop that is none of them.',
     { expects: PREFIX_EXPECTS },
   ),
   tls: z.strictObject({
     certFile: set(
       plain(4096).nullable().default(null),
-      'PEM file with the certificate and what it hangs on; read again when it changes.',
+      'PEM file with the certificate and those that lead to its issuer, for TLS in this process; read again when it changes.',
       { folder: true, expects: 'the path of a file', defaultText: 'none: plain HTTP' },
     ),
-    keyFile: set(plain(4096).nullable().default(null), 'PEM file with its private key; only its owner may read it.', {
-      folder: true,
-      expects: 'the path of a file',
-      defaultText: 'none: plain HTTP',
-    }),
+    keyFile: set(
+      plain(4096).nullable().default(null),
+      'PEM file with its private key; nobody but its owner and group may read it.',
+      {
+        folder: true,
+        expects: 'the path of a file',
+        defaultText: 'none: plain HTTP',
+      },
+    ),
   }),
   maxBodyBytes: set(int(KiB, 64 * MiB, MiB), 'Longest request body; a longer one is refused with 413.', {
     unit: 'bytes',

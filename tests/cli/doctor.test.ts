@@ -169,12 +169,8 @@ describe('the port', () => {
     }
     server = undefined;
   });
-  test('on an address of others: who can knock is said; one that is not of this host cannot be listened on', async () => {
-    expect(brief(await portChecks({ host: '0.0.0.0', port: 0 }))).toEqual([
-      ['warning', 'http.host'],
-      ['ok', 'http.port'],
-    ]);
-    const [, elsewhere] = await portChecks({ host: '203.0.113.7', port: 0 });
+  test('one that is not of this host cannot be listened on', async () => {
+    const [elsewhere] = await portChecks({ host: '203.0.113.7', port: 0 });
     expect(elsewhere).toMatchObject({ severity: 'warning', text: expect.stringContaining('EADDRNOTAVAIL') });
   });
 });
