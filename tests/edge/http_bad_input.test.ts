@@ -311,25 +311,26 @@ describe('the 2026 revision', () => {
 
 describe('tokens and rights', () => {
   test.each([
-    ['none', undefined, false],
-    ['of another scheme', 'Basic Zm9vOmJhcg==', false],
-    ['wrong', 'Bearer wrong', true],
-    ['empty', 'Bearer ', true],
-    ['two of them', 'Bearer full, Bearer small', true],
-    ['with a line break in it', 'Bearer full%0d%0a', true],
-  ])('a token: %s', async (_name, authorization, sent) => {
+    ['none', undefined, 401, /^Bearer realm="deckhand"$/],
+    ['of another scheme', 'Basic Zm9vOmJhcg==', 401, /^Bearer realm="deckhand"$/],
+    ['wrong', 'Bearer wrong', 401, /^Bearer realm="deckhand", error="invalid_token"/],
+    ['empty', 'Bearer ', 400, /^Bearer realm="deckhand", error="invalid_request"$/],
+    ['two of them', 'Bearer full, Bearer small', 400, /error="invalid_request"$/],
+    ['with a line break in it', 'Bearer full%0d%0a', 400, /error="invalid_request"$/],
+    ['longer than any', `Bearer ${'x'.repeat(12_289)}`, 400, /error="invalid_request"$/],
+    ['as long as may be', `Bearer ${'x'.repeat(12_288)}`, 401, /error="invalid_token"/],
+  ])('a token: %s', async (_name, authorization, status, challenge) => {
     const w = web();
     const headers: { [name: string]: string } = { 'content-type': 'application/json' };
     if (authorization !== undefined) headers.authorization = authorization;
     const init = { method: 'POST', headers, body: JSON.stringify(legacy('tools/list')) };
     const a = await read(await w.face.app.request('/mcp?token=full&access_token=full', init));
-    expect([a.status, a.error.data?.code]).toEqual([401, 'permission']);
-    expect(a.error.message).toContain('deckhand token add');
-    expect(a.headers.get('www-authenticate')).toMatch(
-      sent ? /^Bearer realm="deckhand", error="invalid_token"/ : /^Bearer realm="deckhand"$/,
-    );
+    const code = status === 400 ? 'validation' : 'permission';
+    expect([a.status, a.error.data?.code]).toEqual([status, code]);
+    expect(a.error.message).toContain(status === 400 ? 'Bearer TOKEN' : 'deckhand token add');
+    expect(a.headers.get('www-authenticate')).toMatch(challenge);
     expect(a.headers.get('www-authenticate')).not.toContain('resource_metadata');
-    expect(told(w)).toEqual(['refused POST /mcp permission']);
+    expect(told(w)).toEqual([`refused POST /mcp ${code}`]);
   });
 
   test.each([

@@ -81,8 +81,8 @@ export function signature(alg: unknown, data: string, key: KeyName, secret?: str
 
 export interface Spec {
   /** Put over those of a good token; undefined takes one away. */
-  header?: Record<string, unknown>;
-  claims?: Record<string, unknown>;
+  header?: Record<string, unknown> | undefined;
+  claims?: Record<string, unknown> | undefined;
   key?: KeyName;
   /** For an algorithm with a shared secret. */
   secret?: string;
