@@ -15,7 +15,14 @@ export interface Gate {
   /** Null: let it in. */
   host(host: string | null | undefined): OpsError | null;
   origin(origin: string | null | undefined, host: string | null | undefined): OpsError | null;
+  /** What a request begins with; `host`: its header. */
+  line(line: { url?: string | undefined; httpVersionMajor: number }, host: string | null | undefined): OpsError | null;
 }
+
+/** What our paths are made of. No `%`, no `//`, no dots alone: a path has one spelling, for us, for a proxy in front and for the record. */
+const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)*\/?$/;
+/** A whole URL, as proxies are asked (RFC 9112 3.2.2). */
+const WHOLE = /^https?:\/\/([^/?#]*)(.*)$/i;
 
 /** Names without a port are accepted with any: behind `ssh -L` and proxies the port is not ours, and a name is what rebinding needs. */
 export function createGate(o: {
@@ -33,6 +40,23 @@ export function createGate(o: {
     origins.add(origin);
   }
   return {
+    line({ url: target = '', httpVersionMajor }, host) {
+      // node:http takes any version for 1.1.
+      if (httpVersionMajor !== 1)
+        return new OpsError('validation', 'This is not HTTP as it is spoken here.', { hint: 'Send plain HTTP/1.1.' });
+      const [, named, rest = target] = WHOLE.exec(target) ?? [];
+      // Both are the client's words, and who stands in front may have judged by the other one.
+      if (named !== undefined && named.toLowerCase() !== (host ?? '').toLowerCase())
+        return new OpsError('validation', 'The request names one server in its first line and another one in Host.', {
+          hint: 'Send the path alone.',
+        });
+      const query = rest.indexOf('?');
+      const path = query < 0 ? rest : rest.slice(0, query);
+      if (PATH.test(path) && !rest.includes('#')) return null;
+      return new OpsError('validation', 'The path is not spelled as it is here.', {
+        hint: 'Send it without percent signs, dots as a folder, double slashes and fragments: MCP is at /mcp.',
+      });
+    },
     host(host) {
       const parts = HOST.exec((host ?? '').toLowerCase());
       if (parts && (hosts.has(parts[1] as string) || hosts.has(parts[0]))) return null;

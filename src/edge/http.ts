@@ -4,87 +4,35 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Hono } from 'hono/tiny';
-import type { Log, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
-import type { Authenticate, Listener } from '../policy/credentials.ts';
-import type { MeasureDesk } from '../policy/measures.ts';
-import type { Door } from '../policy/ports.ts';
-import type { TransferDesk } from '../policy/transfers.ts';
+import type { Listener } from '../policy/credentials.ts';
+import { createApprovalRoute } from './approvals.ts';
 import { behind } from './behind.ts';
 import { createChallenges } from './challenges.ts';
 import { createAddressOf, createTrusts } from './client.ts';
 import { createFast } from './fast.ts';
 import { createGate } from './gate.ts';
+import type { HttpOptions } from './http_options.ts';
 import { newCallId } from './ids.ts';
 import { identityOf } from './introduction.ts';
 import { addressKey } from './limits.ts';
 import { createAdmission, rateFields, rateHeaders } from './limits_admission.ts';
-import type { Shared } from './limits_shared.ts';
-import type { ServerFacts } from './listing.ts';
 import { createMcpFactory } from './mcp.ts';
 import { createMcpRoute, type Served } from './mcp_http.ts';
 import { createMeasureRoute } from './measure.ts';
 import { createNodeServer, listenerOf } from './node_server.ts';
-import { challengeFacts, metadata, metadataPaths, type Resource } from './oauth.ts';
+import { challengeFacts, metadata, metadataPaths } from './oauth.ts';
 import { createRecognise } from './recognise.ts';
 import { createRefusals, json, type Refusal, type Visit } from './refusals.ts';
 import { rpcError } from './results.ts';
 import { OVER_TLS, SECURITY_HEADERS, secured } from './security_headers.ts';
 import { createSessions } from './sessions.ts';
 import { peerOf } from './tailnet_socket.ts';
-import type { Tls } from './tls.ts';
 import { createTransferRoute } from './transfers.ts';
 
 const DRAIN_MS = 10_000;
 
-export interface HttpSettings {
-  host: string;
-  /** What `host` stands for, where that was judged (binding.ts): this is listened on. */
-  address?: string;
-  port: number;
-  /** Under which clients reach us, where a proxy stands in front; without a final slash. */
-  url?: string | null;
-  allowedHosts: string[];
-  allowedOrigins: string[];
-  /** Proxies whose X-Forwarded-For is believed. */
-  trustedProxies?: readonly string[];
-  maxBodyBytes: number;
-  sessions: { enabled: boolean; max: number; idleMinutes: number };
-  /** In all; absent in tests. */
-  connections?: number;
-  connectionsPerAddress: number;
-  requestsPerMinutePerAddress: number;
-}
-
-export interface HttpOptions {
-  door: Door;
-  authenticate: Authenticate;
-  info: ServerFacts;
-  http: HttpSettings;
-  /** Absent: plain HTTP. */
-  tls?: Tls | null;
-  /** What OAuth clients are told of this server; absent: there is no authorization server to name. */
-  resource?: Resource | null;
-  /** Requests a minute that a principal has for itself; undefined: it is counted for its address. */
-  tier?(principal: Principal): number | undefined;
-  /** Where several instances count together; absent: this one counts for itself. */
-  shared?: Shared | undefined;
-  /** Files that pass by requests of their own; absent: none do. */
-  transfers?: TransferDesk;
-  /** Bytes for who measures the way here; absent: there is no such route. */
-  measures?: MeasureDesk;
-  /** The loop turned and the sampler ticked. */
-  live(): boolean;
-  ready(): { ready: boolean; reasons: string[] };
-  log: Log;
-  newId?: () => string;
-  now?: () => number;
-  /** For tests. */
-  streamAfterMs?: number;
-  drainMs?: number;
-  askMs?: number;
-  idleMs?: number;
-}
+export type { HttpOptions, HttpSettings } from './http_options.ts';
 
 type Env = { Bindings: { incoming?: IncomingMessage; outgoing?: ServerResponse }; Variables: { visit: Visit } };
 
@@ -165,6 +113,8 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     const listener = listenerOf(incoming?.socket);
     const address = listener === 'tailnet' ? peerOf(incoming) : addressOf(incoming);
     const visit: Visit = { address, key: addressKey(address), listener, recorded: false };
+    const odd = incoming && gate.line(incoming, host);
+    if (odd) return { visit, refused: { status: 400, error: odd, code: -32_600 } };
     const stranger = gate.host(host) ?? gate.origin(origin, listener === 'tailnet' ? undefined : host);
     if (stranger) return { visit, refused: { status: 403, error: stranger, code: -32_000 } };
     const error = counted ? admission.take(visit, authorization) : null;
@@ -208,6 +158,10 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   };
   const files = o.transfers
     ? createTransferRoute({ desk: o.transfers, ...bare, ...(o.idleMs === undefined ? {} : { idleMs: o.idleMs }) })
+    : null;
+  const { hostname } = info;
+  const decided = o.links
+    ? createApprovalRoute({ links: o.links, ...bare, hostname, url: http.url ?? null, log, now })
     : null;
   const measured = o.measures ? createMeasureRoute({ desk: o.measures, ...bare }) : null;
 
@@ -308,7 +262,10 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   const node = createNodeServer({
     fetch: app.fetch,
     fast: (incoming, outgoing, otherwise) =>
-      files?.take(incoming, outgoing) || measured?.take(incoming, outgoing) || fast.take(incoming, outgoing, otherwise),
+      files?.take(incoming, outgoing) ||
+      measured?.take(incoming, outgoing) ||
+      decided?.take(incoming, outgoing) ||
+      fast.take(incoming, outgoing, otherwise),
     patient: (socket) => files?.patient(socket) === true,
     connections: { perAddress: http.connectionsPerAddress, inAll: http.connections ?? 1_024 },
     manyBehind: createTrusts(http.trustedProxies ?? []),
@@ -339,9 +296,9 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   };
 }
 
-/** For records. Who reads them must not be able to use a transfer's handle. */
+/** For records. Who reads them must not be able to use a transfer's handle, or a link. */
 const asked = ({ method, path }: { method: string; path: string }) =>
-  `${method} ${path.startsWith('/transfers/') ? '/transfers' : path}`.slice(0, 160);
+  `${method} ${/^\/(?:transfers|approvals)(?=\/)/.exec(path)?.[0] ?? path}`.slice(0, 160);
 
 const printable = (host: string) =>
   host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
