@@ -3,6 +3,7 @@
  * faces, which are handed an App and nothing else. Nothing is decided here that a test of one part could not see.
  */
 import { resolve } from 'node:path';
+import { accessMustMatter } from './config/access_matter.ts';
 import { dockerSettings } from './config/engines.ts';
 import { DEFAULT_FILE, type Loaded } from './config/load.ts';
 import { mustMatter, offByConfig } from './config/off.ts';
@@ -118,19 +119,13 @@ function syslogFor(how: Loaded['config']['audit']['heads'], log: Log): Syslog | 
 
 /** What no tool opens, under whatever root: our state with its keys and tokens, the settings, and the secrets that they name. */
 function ourFiles({ config, file, secretFiles }: Loaded): string[] {
-  const keys = [config.docker.certPath, ...config.docker.engines.map((e) => e.certPath)].filter((p) => p != null);
-  const peers = config.peers.map((p) => p.tokenFile);
-  const channels = config.notify.channels.map((c) => c.secretFile).filter((p) => p !== undefined);
-  const files = [
-    config.state.dir,
-    DEFAULT_FILE,
-    ...(file ? [file] : []),
-    ...secretFiles,
-    ...keys,
-    ...peers,
-    ...channels,
-  ];
-  return files.map((p) => resolve(p));
+  const keys = [config.docker, ...config.docker.engines].flatMap((e) => e.certPath ?? []);
+  const named = [...config.peers.map((p) => p.tokenFile), ...config.notify.channels.flatMap((c) => c.secretFile ?? [])];
+  const shared = [config.limits.shared.passwordFile, config.http.tls.keyFile].flatMap((p) => p ?? []);
+  const all = [config.state.dir, DEFAULT_FILE, ...(file ? [file] : []), ...secretFiles, ...keys, ...named].concat(
+    shared,
+  );
+  return all.map((p) => resolve(p));
 }
 
 const clock: Clock = {
@@ -155,6 +150,7 @@ export async function createApp(o: {
   const { config } = o.loaded;
   const { log } = o;
   mustMatter(o.loaded, (o.catalog ?? catalog).tools);
+  accessMustMatter(o.loaded, (o.catalog ?? catalog).tools);
   // As root on a folder of another user (the service's): become that user, or what we write it could not read.
   becomeOwner(config.state.dir);
   const state = openState(config.state.dir);

@@ -25,7 +25,7 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
   const { config, door, info, log, principals, live, ready } = app;
   const { allowedHosts, allowedOrigins } = config.http;
   const http = { ...config.http, address, allowedHosts: [...allowedHosts], allowedOrigins: [...allowedOrigins] };
-  const { transfers, measures } = app;
+  const { transfers, measures, links } = app;
   const { authenticate, resource, tier, tailnet } = await app.auth();
   const tls = await tlsOf(app);
   const shared = config.limits.shared.url === null ? null : await sharedOf(app);
@@ -39,6 +39,7 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
     ready,
     transfers,
     measures,
+    links,
     authenticate,
     resource,
     tls,
