@@ -30,8 +30,9 @@ ENV PATH=/usr/local/bin:/usr/bin \
     DECKHAND_STATE_DIR=/var/lib/deckhand/state \
     DECKHAND_HTTP_HOST=0.0.0.0
 # All addresses, but of the container's own network: loopback in there is reached by nobody. Who reaches it is decided by
-# what is published (`-p 127.0.0.1:7070:7070`). With --network host it would be every address of the host: then set
-# DECKHAND_HTTP_HOST=127.0.0.1.
+# what is published, which nothing in here can see. So it is the owner's word, given where the port is published, that lets
+# it start in plain HTTP: `-p 127.0.0.1:7070:7070 -e DECKHAND_HTTP_BEHIND_PROXY=true`; or DECKHAND_HTTP_TLS_*. With
+# --network host it would be every address of the host: then DECKHAND_HTTP_HOST=127.0.0.1, and no such word.
 EXPOSE 7070
 
 # A number, so that Kubernetes' runAsNonRoot can check it. Any other --user works as well.

@@ -62,7 +62,8 @@ export interface Container {
 /** Started, live, and with a first token made in the way that the README tells. */
 export async function start(engine: Engine, network: string, flags: string[]): Promise<Container> {
   const port = await freePort();
-  const publish = ['--network', network, '-p', `127.0.0.1:${port}:7070`];
+  // Published on loopback alone: that is what the word is about.
+  const publish = ['--network', network, '-p', `127.0.0.1:${port}:7070`, '-e=DECKHAND_HTTP_BEHIND_PROXY=true'];
   const id = (await engine.docker(['run', '-d', ...publish, ...UNLIMITED, ...flags, IMAGE])).out.trim();
   const container: Container = {
     id,

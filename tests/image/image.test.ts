@@ -152,13 +152,45 @@ describe.skipIf(!able)('the image', () => {
     const list = (await second.exec('deckhand', 'token', 'list', '--json')).out;
     expect((JSON.parse(list) as { tokens?: unknown[] }).tokens ?? JSON.parse(list)).toHaveLength(2);
     // Another user is told whose it is, instead of failing somewhere inside.
-    const other = await engine.docker(['run', '--rm', '--user=12345', '-v', 'kept:/var/lib/deckhand', IMAGE], {
+    const word = '-e=DECKHAND_HTTP_BEHIND_PROXY=true';
+    const other = await engine.docker(['run', '--rm', '--user=12345', word, '-v', 'kept:/var/lib/deckhand', IMAGE], {
       mayFail: true,
     });
     expect(other.code).toBe(3);
     expect(other.err).toContain('/var/lib/deckhand/state');
     await second.remove();
   });
+
+  test('without its owner’s word on what is published it does not start, and says what to give it', async () => {
+    const { code, out, err } = await engine.docker(['run', '--rm', IMAGE], { mayFail: true });
+    expect(code).toBe(3);
+    expect(out + err).toContain('Will not listen on 0.0.0.0 in plain HTTP');
+    expect(out + err).toContain('-p 127.0.0.1:7070:7070 -e DECKHAND_HTTP_BEHIND_PROXY=true');
+  });
+
+  test('with TLS in it instead it is healthy, and its certificate is the one that it made', async () => {
+    await engine.docker(['volume', 'create', 'pair']);
+    const volume = ['-v', 'pair:/var/lib/deckhand'];
+    const made = await engine.docker([
+      'run',
+      '--rm',
+      ...volume,
+      IMAGE,
+      'tls',
+      'self-signed',
+      '--name',
+      'nas.lan',
+      '--json',
+    ]);
+    const { certFile, keyFile, names } = JSON.parse(made.out) as { certFile: string; keyFile: string; names: string[] };
+    expect(names).toContain('nas.lan');
+    const files = [`-e=DECKHAND_HTTP_TLS_CERT_FILE=${certFile}`, `-e=DECKHAND_HTTP_TLS_KEY_FILE=${keyFile}`];
+    const often = ['--health-interval=1s', '--health-start-period=1s'];
+    const id = (await engine.docker(['run', '-d', ...volume, ...files, ...often, IMAGE])).out.trim();
+    const health = async () => (await engine.docker(['inspect', '-f', '{{.State.Health.Status}}', id])).out.trim();
+    await expect.poll(health, { timeout: 15_000, interval: 200 }).toBe('healthy');
+    await engine.docker(['rm', '-fv', id]);
+  }, 60_000);
 
   test('the compile cache made while it was built is used, on a read-only root', async () => {
     const ask = ['run', '--rm', '--read-only', '-e', 'NODE_DEBUG_NATIVE=COMPILE_CACHE', IMAGE, 'version'];
