@@ -94,7 +94,7 @@ export function createNotices(o: NoticeOptions): Notices {
   }
 
   function ended(key: string, channel: string, about: About): void {
-    const { more = 0 } = windows.get(key) ?? {};
+    const { more } = windows.get(key) as Window;
     windows.delete(key);
     if (more > 0) o.sending.send(channel, rest(about, more));
   }
