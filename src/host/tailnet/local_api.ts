@@ -78,9 +78,9 @@ function exchange(
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   // A connection of its own: one that is kept may be closed by the other side as we begin to use it.
   const sent = request({ socketPath, path, method: 'GET', agent: false, headers: { host: HOST, connection: 'close' } });
-  const late = setTimeout(() => end(tooLate(o.patienceMs)), o.patienceMs);
+  const answered = patience(o.patienceMs, () => end(tooLate(o.patienceMs)));
   const end = (error: OpsError) => {
-    clearTimeout(late);
+    answered();
     reject(error);
     sent.destroy();
   };
@@ -102,12 +102,26 @@ function exchange(
     });
     response.on('error', (thrown: NodeJS.ErrnoException) => end(lost(thrown, socketPath)));
     response.on('end', () => {
-      clearTimeout(late);
+      answered();
       resolve({ status: response.statusCode as number, text: Buffer.concat(parts).toString('utf8') });
     });
   });
   sent.end();
   return promise;
+}
+
+const SLICES = 10;
+
+/** In slices: while this process itself stood still no answer could be read, so that this counts as one of them, however long it was. */
+function patience(ms: number, fire: () => void): () => void {
+  let left = SLICES;
+  let timer = setTimeout(step, ms / SLICES);
+  function step(): void {
+    left--;
+    if (left === 0) fire();
+    else timer = setTimeout(step, ms / SLICES);
+  }
+  return () => clearTimeout(timer);
 }
 
 const RETRY_MS = 2_000;
