@@ -5,8 +5,9 @@
 import { resolve } from 'node:path';
 import { accessMustMatter } from './config/access_matter.ts';
 import { dockerSettings } from './config/engines.ts';
-import { DEFAULT_FILE, type Loaded } from './config/load.ts';
+import type { Loaded } from './config/load.ts';
 import { mustMatter, offByConfig } from './config/off.ts';
+import { ourFiles } from './config/ours.ts';
 import type { Log, Principal } from './core/call.ts';
 import type { Host } from './core/host.ts';
 import type { Receipts } from './core/receipt.ts';
@@ -20,6 +21,7 @@ import { createAccess } from './policy/access.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal, withGrants } from './policy/authenticate.ts';
 import { createCoalescer } from './policy/coalesce.ts';
 import type { Deciding } from './policy/deciding.ts';
+import { createExplain, type Explain } from './policy/explain.ts';
 import type { Links } from './policy/links.ts';
 import { createMeasures, type MeasureDesk } from './policy/measures.ts';
 import { createMetrics } from './policy/metrics.ts';
@@ -79,6 +81,8 @@ export interface App {
   /** What was sent out to decide by elsewhere; null: nothing is. */
   links: Links | null;
   channels: Channels;
+  /** What the owner's policy says of a call that nobody makes. */
+  explain: Explain;
   /** What changes left, as far as this one may see it. */
   receipts(principal: Principal): Pick<Receipts, 'list' | 'get'>;
   lease(name: string): Lease | null;
@@ -115,17 +119,6 @@ function syslogFor(how: Loaded['config']['audit']['heads'], log: Log): Syslog | 
   if (how === 'syslog')
     log.warn({ why: trouble }, 'audit.heads is syslog, and heads of the audit cannot be told there');
   return null;
-}
-
-/** What no tool opens, under whatever root: our state with its keys and tokens, the settings, and the secrets that they name. */
-function ourFiles({ config, file, secretFiles }: Loaded): string[] {
-  const keys = [config.docker, ...config.docker.engines].flatMap((e) => e.certPath ?? []);
-  const named = [...config.peers.map((p) => p.tokenFile), ...config.notify.channels.flatMap((c) => c.secretFile ?? [])];
-  const shared = [config.limits.shared.passwordFile, config.http.tls.keyFile].flatMap((p) => p ?? []);
-  const all = [config.state.dir, DEFAULT_FILE, ...(file ? [file] : []), ...secretFiles, ...keys, ...named].concat(
-    shared,
-  );
-  return all.map((p) => resolve(p));
 }
 
 const clock: Clock = {
@@ -225,13 +218,7 @@ export async function createApp(o: {
       ...(o.role === 'cli' ? { patienceMs: 2_400 } : {}),
     },
     clock,
-    rate: createRate({
-      reserve: quotas.reserve,
-      perMinute: config.limits.callsPerMinute,
-      changesPerHour: config.limits.changesPerHour,
-      changesPerDay: config.limits.changesPerDay,
-      clock,
-    }),
+    rate: createRate({ ...config.limits, perMinute: config.limits.callsPerMinute, reserve: quotas.reserve, clock }),
     probing: createProbing({
       reserve: quotas.reserve,
       perMinute: config.net.probesPerMinute,
@@ -313,6 +300,7 @@ export async function createApp(o: {
       return { ...auth, tier, authenticate: watch(withGrants(access, auth.authenticate)) };
     },
     tokens,
+    explain: createExplain(policy, config.approvals.rules),
     seen: seen.of,
     deciding: approving.deciding,
     links: approving.links,

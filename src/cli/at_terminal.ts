@@ -4,6 +4,7 @@ import { list as approvals, approve, deny } from './approvals.ts';
 import { exportAll, search, tail, verify } from './audit.ts';
 import { run as call } from './call.ts';
 import { run as config } from './config.ts';
+import { explain, show as policyShow } from './policy.ts';
 import { add, list, revoke } from './token.ts';
 import { run as tools } from './tools.ts';
 import { list as undoList, run as undoRun, show as undoShow } from './undo.ts';
@@ -21,6 +22,8 @@ export const AT_TERMINAL = {
   'token list': list,
   'token revoke': revoke,
   config,
+  'policy explain': explain,
+  'policy show': policyShow,
   'audit tail': tail,
   'audit search': search,
   'audit verify': verify,

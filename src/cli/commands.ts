@@ -49,6 +49,8 @@ export type CommandName =
   | 'token add'
   | 'token list'
   | 'token revoke'
+  | 'policy explain'
+  | 'policy show'
   | 'audit tail'
   | 'audit search'
   | 'audit verify'
@@ -85,6 +87,13 @@ const SINCE: Option = {
 };
 const UNTIL: Option = { name: 'until', kind: 'value', value: 'TIME', text: 'Up to then; written as --since.' };
 const filter = (name: string, text: string): Option => ({ name, kind: 'value', value: name.toUpperCase(), text });
+
+const POLICY: Option[] = [
+  { name: 'as', kind: 'value', value: 'WHO', text: 'The principal. Must be given.' },
+  { name: 'role', kind: 'list', value: 'ROLE', text: 'That its credential brings: a claim, a capability.' },
+  { name: 'scope', kind: 'list', value: 'SCOPE', text: 'That its credential holds; of a token it is known.' },
+  json('Each step, as JSON.'),
+];
 
 export const COMMANDS: readonly Command[] = [
   {
@@ -196,7 +205,7 @@ export const COMMANDS: readonly Command[] = [
         name: 'role',
         kind: 'value',
         value: 'ROLE',
-        text: 'viewer (all read), operator (also change) or admin. Must be given.',
+        text: 'viewer (all read), operator (also change), admin, or one of `roles`. Must be given.',
       },
       {
         name: 'scope',
@@ -225,6 +234,25 @@ export const COMMANDS: readonly Command[] = [
     usage: 'NAME',
     summary: 'Take a token back. It stops at once, also in servers that run.',
     positionals: [1, 1],
+  },
+  {
+    name: 'policy explain',
+    usage: '--as WHO call TOOL [--KEY VALUE …]',
+    summary: 'Say whether this principal may make this call, and by which line of the config. Makes no call.',
+    details:
+      'WHO is token:NAME, tailnet:LOGIN, tailnet:tag:NAME, jwt:ISSUER:SUBJECT, stdio:UID or cli:UID. What stands behind a name\n' +
+      '(an id, a link, an address) is judged when a call is made. Exit code 0: yes; 3: no. docs/policy.md has the rules.',
+    options: POLICY,
+    examples: ['deckhand policy explain --as token:laptop call container_control --container db --action restart'],
+    positionals: [2, 2],
+    rest: true,
+  },
+  {
+    name: 'policy show',
+    usage: '--as WHO',
+    summary: 'Print what this principal has: roles, scopes, tools and limits.',
+    options: POLICY,
+    examples: ['deckhand policy show --as tailnet:tag:ci'],
   },
   {
     name: 'audit tail',

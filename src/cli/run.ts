@@ -31,6 +31,8 @@ const DOES: Record<CommandName, () => Does | Promise<Does>> = {
   'token add': () => atTerminal('token add'),
   'token list': () => atTerminal('token list'),
   'token revoke': () => atTerminal('token revoke'),
+  'policy explain': () => atTerminal('policy explain'),
+  'policy show': () => atTerminal('policy show'),
   'audit tail': () => atTerminal('audit tail'),
   'audit search': () => atTerminal('audit search'),
   'audit verify': () => atTerminal('audit verify'),

@@ -7,15 +7,15 @@ import type { App } from '../app.ts';
 import type { Flags } from '../config/flags.ts';
 import { OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
-import { ROLES, type Role, SCOPES, type Scope } from '../core/scopes.ts';
+import { ROLES, SCOPES, type Scope } from '../core/scopes.ts';
 import { table } from '../core/table.ts';
 import type { Run } from './commands.ts';
 import { viewOf } from './terminal.ts';
 
-export async function add({ own, positionals, io, open }: Run): Promise<number> {
+export async function add({ own, positionals, io, load, open }: Run): Promise<number> {
   const name = positionals[0] as string;
   // What is wrong with the words is told before anything is opened or made.
-  const role = roleOf(own.role);
+  const role = await roleOf(own.role, load);
   const scopes = scopesOf(own.scope);
   const expiresAtMs = own.expires === undefined ? null : expiryOf(String(own.expires), Date.now());
   const app = await open('cli');
@@ -103,12 +103,14 @@ const lastUse = ({ known, why }: Used): (string | null)[] =>
 
 const time = (ms: number) => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
-function roleOf(given: Flags[string] | undefined): Role {
-  const role = ROLES.find((r) => r === given);
-  if (role) return role;
+async function roleOf(given: Flags[string] | undefined, load: Run['load']): Promise<string> {
+  const builtIn = ROLES.find((r) => r === given);
+  if (builtIn) return builtIn;
+  const own = given === undefined ? [] : (await load()).config.roles.map((r) => r.name);
+  if (own.includes(String(given))) return String(given);
   throw new OpsError('validation', given === undefined ? 'Which role?' : `"${given}" is no role.`, {
-    hint: '--role viewer (all read), operator (also change) or admin. The mode of the server still bounds all of them.',
-    candidates: [...ROLES],
+    hint: '--role viewer (all read), operator (also change), admin, or one of `roles` in the config. The mode of the server still bounds all of them.',
+    candidates: [...ROLES, ...own],
   });
 }
 

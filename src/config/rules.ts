@@ -5,7 +5,7 @@
  */
 import * as z from 'zod';
 
-const PRINCIPAL = /^(\*|(token|stdio|cli):[^\p{Cc}]{1,120})$/u;
+const PRINCIPAL = /^(\*|(token|stdio|cli|jwt|tailnet):[^\p{Cc}]{1,200})$/u;
 const TOOL = /^[a-z0-9_*]{1,64}$/;
 const TARGET = /^(\*|(process|container|image|stack|unit|path|address|\*):[^\p{Cc}]{1,4096})$/u;
 
@@ -14,7 +14,10 @@ const like = (pattern: RegExp, expects: string) =>
 
 export const Rule = z
   .strictObject({
-    principal: like(PRINCIPAL, 'a principal such as token:laptop, stdio:1000 or cli:*, or *'),
+    principal: like(
+      PRINCIPAL,
+      'a principal such as token:laptop, stdio:1000, jwt:home:*, tailnet:alice@example.com or cli:*, or *',
+    ),
     tool: like(TOOL, 'the name of a tool, in which * stands for any letters'),
     risk: z.enum(['change', 'destroy']).optional(),
     target: like(TARGET, 'kind:name such as unit:nginx.service, container:* or path:/srv/*'),

@@ -42,6 +42,8 @@ export interface Step {
   what: string;
   ok: boolean;
   line: string;
+  /** One such step that is ok is enough. */
+  oneOf?: true;
 }
 
 export interface Limits {
@@ -61,6 +63,8 @@ export interface Access {
   /** Whether a handle that a call left still serves. */
   handle(who: Principal, tool: string, facts: CallFacts): boolean;
   limits(who: Principal): Limits;
+  /** Names of those that it has and that somebody defined. */
+  roles(who: Principal): readonly string[];
   /** What the call may use of the host; null: nothing bounds it. */
   bounds(who: Principal, tool: Asked, facts: CallFacts): Bounds | null;
   /** Each deny, entry and grant in turn. */
@@ -194,6 +198,11 @@ export function createAccess(o: AccessOptions): Access {
       return is !== undefined && call(who, is, facts) === null;
     },
 
+    roles: (who) =>
+      of(who)
+        .held.grants.slice(1)
+        .map((g) => g.name.replace('roles.', '')),
+
     limits(who) {
       const { held } = of(who);
       if (held.plain) return {};
@@ -230,7 +239,7 @@ export function createAccess(o: AccessOptions): Access {
             : kind !== null
               ? `grant allows no such ${kind}`
               : 'grant lets it through';
-        steps.push({ what, ok: missing.length === 0 && kind === null, line: lineOf(grant) });
+        steps.push({ what, ok: missing.length === 0 && kind === null, line: lineOf(grant), oneOf: true });
       }
       return steps;
     },

@@ -22,6 +22,8 @@ function local(kind: 'stdio' | 'cli', uid: number, role: Role): Principal {
 export interface TokenRecord {
   name: string;
   scopes: readonly Scope[];
+  /** Roles of the owner's config that it names. */
+  roles?: readonly string[];
   expiresAtMs: number | null;
   fingerprint: string;
 }
@@ -41,6 +43,7 @@ export function bearerPrincipal(tokens: TokenSource, secret: string): Principal 
     kind: 'token',
     scopes,
     credential,
+    ...(record.roles?.length ? { roles: record.roles } : {}),
     expiresAtMs: record.expiresAtMs,
     valid: () => tokens.holds(record),
   };

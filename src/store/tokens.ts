@@ -22,10 +22,15 @@ const WAIT_MS = 5_000;
 /** Less than the way of a revocation from one process to another. */
 const BELIEVED_MS = 1;
 
+/** One that is built in, or of the owner's config: kept by its name, and looked up when it is used. */
+const ROLE_NAME = /^[a-z][a-z0-9_-]{0,31}$/;
+
 export interface TokenRecord {
   name: string;
-  role: Role;
-  /** All that it holds: its role's, as the role is now, and its own. */
+  role: string;
+  /** A role that is not built in, for policy to look up; one that nobody defines (any more) gives nothing. */
+  roles: string[];
+  /** What it holds by itself: of a role that is built in, as that is now, and its own. */
   scopes: Scope[];
   /** Those given beside the role. */
   extra: Scope[];
@@ -37,7 +42,7 @@ export interface TokenRecord {
 
 export interface Tokens {
   /** The only time that the secret is seen. */
-  add(token: { name: string; role: Role; scopes?: Scope[]; expiresAtMs?: number | null }): {
+  add(token: { name: string; role: string; scopes?: Scope[]; expiresAtMs?: number | null }): {
     secret: string;
     record: TokenRecord;
   };
@@ -56,7 +61,7 @@ const File = z.strictObject({
   tokens: z.array(
     z.strictObject({
       name: z.string().regex(TOKEN_NAME),
-      role: z.enum(ROLES),
+      role: z.string().regex(ROLE_NAME),
       scopes: z.array(z.enum(SCOPES)),
       hash: z.string().regex(/^[0-9a-f]{64}$/),
       createdAtMs: z.number(),
@@ -158,7 +163,7 @@ export function openTokens(
       const { tokens, value } = edit(found.tokens);
       const file: z.input<typeof File> = {
         version: 1,
-        tokens: tokens.map(({ record: { fingerprint: _, scopes: __, extra, ...rest }, hash }) => ({
+        tokens: tokens.map(({ record: { fingerprint: _, scopes: __, roles: ___, extra, ...rest }, hash }) => ({
           ...rest,
           scopes: extra,
           hash: hash.toString('hex'),
@@ -177,6 +182,10 @@ export function openTokens(
       if (!TOKEN_NAME.test(name))
         throw new OpsError('validation', `"${name}" is no name for a token.`, {
           hint: 'Up to 32 of a-z, 0-9, _ and -, beginning with a letter or digit.',
+        });
+      if (!ROLE_NAME.test(role))
+        throw new OpsError('validation', `"${role}" is no name of a role.`, {
+          hint: `Roles: ${ROLES.join(', ')}, or one of \`roles\`.`,
         });
       if (expiresAtMs !== null && !(expiresAtMs > now()))
         throw new OpsError('validation', 'A token must expire in the future.', { hint: 'Give a later time, or none.' });
@@ -237,9 +246,12 @@ export function openTokens(
   };
 }
 
-function recordOf(token: Omit<TokenRecord, 'scopes' | 'fingerprint'>, hash: string): TokenRecord {
-  const scopes = [...new Set([...scopesOf(token.role), ...token.extra])];
-  return { ...token, scopes, fingerprint: hash.slice(0, 12) };
+const isBuiltIn = (role: string): role is Role => (ROLES as readonly string[]).includes(role);
+
+function recordOf(token: Omit<TokenRecord, 'scopes' | 'roles' | 'fingerprint'>, hash: string): TokenRecord {
+  const { role } = token;
+  const scopes = [...new Set([...(isBuiltIn(role) ? scopesOf(role) : []), ...token.extra])];
+  return { ...token, roles: isBuiltIn(role) ? [] : [role], scopes, fingerprint: hash.slice(0, 12) };
 }
 
 /** Names that begin alike first, then the rest by the alphabet; ten at most. */
