@@ -6,7 +6,9 @@
 import type { Loaded } from './config/load.ts';
 import type { Log, Principal } from './core/call.ts';
 import { OpsError } from './core/errors.ts';
+import { nearest } from './core/nearest.ts';
 import { canonicalUri, SIGNATURES } from './core/oauth.ts';
+import { ROLES } from './core/scopes.ts';
 import { createAuthenticate } from './policy/authenticate.ts';
 import type { Authenticate } from './policy/credentials.ts';
 import type { OAuth } from './policy/oauth/index.ts';
@@ -21,7 +23,7 @@ export interface Auth {
   /** What OAuth clients are told of this server; null where no issuer is named. */
   resource: { uri: string; issuers: string[]; scopes: string[] } | null;
   /** Null where no socket is set for it. */
-  tailnet: Pick<Tailnet, 'socket' | 'look'> | null;
+  tailnet: Omit<Tailnet, 'authenticate'> | null;
   /** For the doctor: each issuer, and what is wrong with it. */
   check: OAuth['check'];
 }
@@ -45,7 +47,7 @@ export async function openAuth(o: {
       check: async () => [],
     };
   const uri = resourceOf(config);
-  const issuers = issuersOf(config.auth.issuers, uri);
+  const issuers = issuersOf(config, uri);
   const [{ createOAuth }, { createAskJson }] = await Promise.all([
     import('./policy/oauth/index.ts'),
     import('./host/net/https_json.ts'),
@@ -71,10 +73,22 @@ function resourceOf({ auth, http }: Pick<Config, 'auth' | 'http'>): string {
   );
 }
 
-function issuersOf(entries: Config['auth']['issuers'], uri: string): Issuer[] {
+function issuersOf({ auth, roles }: Pick<Config, 'auth' | 'roles'>, uri: string): Issuer[] {
+  const known = [...ROLES, ...roles.map((r) => r.name)] as string[];
   const pairs = (list: readonly string[], at: (text: string) => number) =>
     list.map((text) => [text.slice(0, at(text)), text.slice(at(text) + 1)] as const);
-  return entries.map((e) => ({
+  for (const { name, roles } of auth.issuers)
+    for (const [, role] of pairs(roles, (text) => text.lastIndexOf('=')))
+      if (!known.includes(role))
+        throw new OpsError(
+          'validation',
+          `auth.issuers: ${name} gives the role ${role}, and there is none of that name.`,
+          {
+            hint: `Roles are ${known.join(', ')}; \`roles\` makes more.`,
+            candidates: nearest(role, known, 3),
+          },
+        );
+  return auth.issuers.map((e) => ({
     name: e.name,
     issuer: e.issuer,
     kind: e.kind,

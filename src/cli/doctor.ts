@@ -13,11 +13,13 @@ import { OpsError, toOpsError } from '../core/errors.ts';
 import { createLog } from '../log.ts';
 import type { Run } from './commands.ts';
 import { auditChecks } from './doctor_audit.ts';
+import { authChecks } from './doctor_auth.ts';
 import { fileChecks } from './doctor_files.ts';
 import { hostChecks } from './doctor_host.ts';
 import { limitChecks } from './doctor_limits.ts';
 import { printPolkit } from './doctor_polkit.ts';
 import { configChecks, nodeChecks, portChecks, stateChecks, storeChecks } from './doctor_state.ts';
+import { tailnetChecks } from './doctor_tailnet.ts';
 import { addressChecks, tlsChecks } from './doctor_tls.ts';
 import { usageChecks } from './doctor_usage.ts';
 import { wrap } from './table.ts';
@@ -77,7 +79,8 @@ async function examine(load: Run['load']): Promise<Check[]> {
       const elsewhere = { ...loaded, config: { ...loaded.config, state: { ...loaded.config.state, dir: spare } } };
       app = await tryOpen(elsewhere, checks);
     }
-    if (app) checks.push(...(await hostChecks(app.host.system)));
+    if (app)
+      checks.push(...(await hostChecks(app.host.system)), ...(await authChecks(app)), ...(await tailnetChecks(app)));
     // By now root has become the service's user, where the state is a service's.
     checks.push(...fileChecks(loaded.config.files.roots), ...(await tlsChecks(loaded.config.http)));
   } finally {

@@ -8,8 +8,8 @@ import { SCOPES, type Scope } from '../core/scopes.ts';
 import { set } from './setting.ts';
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
-/** `value=role`: what stands in a claim, and the role that it gives. */
-const MAPPING = /^[^\p{Cc}=]{1,200}=[a-z][a-z0-9_-]{0,31}$/u;
+/** `value=role`: what stands in a claim (it may hold a `=`, as names of LDAP do), and the role that it gives. */
+const MAPPING = /^[^\p{Cc}]{1,200}=[a-z][a-z0-9_-]{0,31}$/u;
 const CLAIM = /^[A-Za-z0-9_.:/-]{1,200}$/;
 
 function isIssuer(text: string): boolean {

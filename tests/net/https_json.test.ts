@@ -1,11 +1,12 @@
 /** Questions to issuers, against a real server over https: what is followed, believed, waited for and kept, and above all what is not. */
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { OpsError } from '../../src/core/errors.ts';
 import type { JsonAsk } from '../../src/core/oauth.ts';
@@ -106,6 +107,22 @@ test('a secret that others may read is not sent', async () => {
   expect(await why(createAskJson()(asking({ form: {}, client: { id: 'x', secretFile } })))).toMatch(/holds no secret/);
   expect(await why(createAskJson()(asking({ client: { id: 'x', secretFile: '/nowhere' } })))).toMatch(/is not there/);
   expect(seen).toEqual([]);
+});
+
+test('no proxy is used, also where the environment names one for all of Node', async () => {
+  answer = json(200, { direct: true });
+  const env = { ...process.env, NODE_USE_ENV_PROXY: '1', HTTPS_PROXY: 'http://127.0.0.1:1', NO_PROXY: '' };
+  const program = `
+    import https from 'node:https';
+    import { createAskJson } from ${JSON.stringify(new URL('../../src/host/net/https_json.ts', import.meta.url).href)};
+    const [, url, caFile] = process.argv;
+    const by = await new Promise((ok) => https.get(url, ok).on('error', (e) => ok(e.port)));
+    console.log(JSON.stringify([by, await createAskJson()({ url, named: true, caFile })]));
+    process.exit();`;
+  const args = ['--input-type=module', '-e', program, `${base}/x`, join(dir, 'cert.pem')];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+  // The control, Node's own way, has tried the proxy.
+  expect(JSON.parse(stdout)).toEqual([1, { status: 200, body: { direct: true } }]);
 });
 
 test('no redirect is followed', async () => {

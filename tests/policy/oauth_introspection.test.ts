@@ -224,7 +224,12 @@ describe('an issuer that is away', () => {
     expect(await judged(w, opaque())).toBe(AWAY);
     expect(w.said[0]?.fields.why).toMatch(/no introspection_endpoint at the issuer’s own address/);
     expect((await w.oauth.check()).at(-1)?.trouble).toMatch(/no introspection_endpoint/);
-    expect((await place().oauth.check()).at(-1)?.trouble).toBeNull();
+    const well = place({ active: false });
+    expect((await well.oauth.check()).at(-1)?.trouble).toBeNull();
+    // It is asked as for any token: our own name is tried with it.
+    expect(well.tokens()).toEqual(['deckhand-doctor']);
+    well.pages.set(ASK, 401);
+    expect((await well.oauth.check()).at(-1)?.trouble).toMatch(/answers 401 .* clientId/);
   });
 });
 

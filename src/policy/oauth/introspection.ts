@@ -18,6 +18,8 @@ const BUSY_MS = 1_000;
 
 export interface Introspection {
   judge(token: string, key: string): Promise<Judged>;
+  /** Asks about a token that nobody has; null where the issuer says so. */
+  check(): Promise<string | null>;
 }
 
 type Said = { claims: Record<string, unknown> } | { fault: Fault };
@@ -120,7 +122,14 @@ export function createIntrospection(
     return { principal, cacheUntilMs: expMs ?? Number.POSITIVE_INFINITY, live };
   }
 
-  return { judge: once };
+  return {
+    judge: once,
+    check: () =>
+      say('deckhand-doctor').then(
+        () => null,
+        (thrown) => whyOf(thrown),
+      ),
+  };
 }
 
 /** The issuer has answered over a connection of its own: what is missing of times and names is its business, the audience is ours. */
