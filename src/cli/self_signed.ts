@@ -3,8 +3,10 @@
  * servers alone and for signing nothing else, so that a stolen key makes no further certificates. Which names, and where it lies, is
  * tls.ts's business.
  */
+import './no_metadata.ts';
 import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
+import * as x509 from '@peculiar/x509';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 /** Clocks differ: a client a little behind must take it at once. */
@@ -16,7 +18,6 @@ export async function selfSigned(o: {
   notAfterMs: number;
   now: number;
 }): Promise<{ cert: string; key: string }> {
-  const x509 = await library();
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const made = await x509.X509CertificateGenerator.createSelfSigned({
     // Positive and not empty, as RFC 5280 wants it.
@@ -39,16 +40,4 @@ export async function selfSigned(o: {
   });
   const key = x509.PemConverter.encode(await crypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY');
   return { cert: `${made.toString('pem')}\n`, key: `${key}\n` };
-}
-
-/**
- * The library registers its parts with a container that insists on the metadata of decorators. Nothing that is used here has any, so
- * an empty answer is the right one, and no polyfill has to be loaded.
- */
-async function library(): Promise<typeof import('@peculiar/x509')> {
-  const reflect = Reflect as unknown as Record<string, unknown>;
-  reflect.getMetadata ??= () => undefined;
-  reflect.getOwnMetadata ??= () => undefined;
-  reflect.defineMetadata ??= () => {};
-  return import('@peculiar/x509');
 }
