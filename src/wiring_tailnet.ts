@@ -4,14 +4,15 @@
  */
 import type { Loaded } from './config/load.ts';
 import type { Log } from './core/call.ts';
-import { toOpsError } from './core/errors.ts';
+import { type OpsError, toOpsError } from './core/errors.ts';
 import { ROLES } from './core/scopes.ts';
+import type { ServeConfig, Served, TailnetStatus } from './core/tailnet.ts';
 import { createTailnet } from './host/tailnet/index.ts';
-import { leadsToSocket } from './host/tailnet/targets.ts';
+import { leadsToPort, leadsToSocket } from './host/tailnet/targets.ts';
 import type { Authenticate } from './policy/credentials.ts';
 import type { Clock } from './policy/ports.ts';
 import { createTailnetAuthenticate } from './policy/tailnet.ts';
-import { createGuard, exposure } from './policy/tailnet_guard.ts';
+import { createGuard, type Exposure, exposure } from './policy/tailnet_guard.ts';
 
 export interface Tailnet {
   socket: string;
@@ -19,6 +20,22 @@ export interface Tailnet {
   authenticate(bearer: Authenticate): Authenticate;
   /** Said once at the start, so that the owner need not wait for the first request. Never throws. */
   look(): Promise<void>;
+  /** For the doctor. */
+  facts(): Promise<TailnetFacts>;
+}
+
+export interface TailnetFacts {
+  socket: string;
+  version: string | null;
+  /** Null: `trouble` says why. */
+  status: TailnetStatus | null;
+  serve: ServeConfig | null;
+  trouble: OpsError | null;
+  /** What leads to our socket, and which of it must not. */
+  ways: readonly Served[];
+  exposed: Exposure | null;
+  /** Opened to the Internet, and leading to our TCP port. */
+  port: Served | null;
 }
 
 export function openTailnet(o: {
@@ -54,6 +71,25 @@ export function openTailnet(o: {
         log,
         now: clock.now,
       }),
+    async facts() {
+      const asked = await Promise.allSettled([tailnet.status(), tailnet.serveConfig()]);
+      const [status, serve] = asked.map((a) => (a.status === 'fulfilled' ? a.value : null)) as [
+        TailnetStatus | null,
+        ServeConfig | null,
+      ];
+      const failed = asked.find((a) => a.status === 'rejected');
+      const served = serve?.served ?? [];
+      return {
+        socket,
+        version: tailnet.version(),
+        status,
+        serve,
+        trouble: failed ? toOpsError(failed.reason) : null,
+        ways: served.filter(({ target }) => ours(target)),
+        exposed: serve && exposure(serve, { funnel, socket, ours }),
+        port: served.find((s) => s.funnel && leadsToPort(config.http.port)(s.target)) ?? null,
+      };
+    },
     async look() {
       await guard.trouble();
       try {
