@@ -42,7 +42,7 @@ export function createGate(o: {
   return {
     line({ url: target = '', httpVersionMajor }, host) {
       // node:http takes any version for 1.1.
-      if (httpVersionMajor !== 1)
+      if (httpVersionMajor > 1 || httpVersionMajor < 1)
         return new OpsError('validation', 'This is not HTTP as it is spoken here.', { hint: 'Send plain HTTP/1.1.' });
       const [, named, rest = target] = WHOLE.exec(target) ?? [];
       // Both are the client's words, and who stands in front may have judged by the other one.
