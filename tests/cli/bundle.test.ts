@@ -168,6 +168,21 @@ test('dockerode lies in a chunk of its own, loaded by nothing at a start, and wi
   expect(outputs[adapter]?.bytes).toBeLessThan(150_000);
 });
 
+test('what judges tokens of issuers lies in a chunk of its own, with jose, and no start loads it', () => {
+  const { outputs } = made.metafile;
+  const oauth = loads(outputs, outputOf(outputs, 'src/policy/oauth/index.ts'));
+  expect([...inside(outputs, oauth).keys()]).toContain('jose');
+  // Whose tokens nobody named costs nothing, whatever the face.
+  for (const face of ['src/cli/stdio.ts', 'src/cli/serve.ts', 'src/cli/doctor.ts', 'src/cli/product.ts']) {
+    const paths = ['src/main.ts', 'src/cli/run.ts', face].flatMap((s) => [...loads(outputs, outputOf(outputs, s))]);
+    const files = paths.flatMap((p) => Object.keys(outputs[p]?.inputs ?? {}));
+    expect(
+      files.filter((f) => /node_modules\/jose\/|src\/policy\/oauth\/|src\/host\/net\/https_json/.test(f)),
+      face,
+    ).toEqual([]);
+  }
+});
+
 test('none of Node’s own modules is imported in a way that loads all of it', () => {
   for (const [name, text] of made.files)
     expect(
