@@ -21,6 +21,8 @@ import { type Refusals, retryAfter, type Visit } from './refusals.ts';
 const PATH = /^\/approvals\/([A-Za-z0-9_-]{1,64})(?:\?.*)?$/;
 /** What records say: who reads them must not be able to use a link. */
 const SHOWN = '/approvals';
+/** What tokens of `deckhand token add` begin with. */
+const OURS = 'dh_';
 
 export interface ApprovalRoute {
   /** True: it is seen to here. */
@@ -135,7 +137,9 @@ export function createApprovalRoute(o: ApprovalRouteOptions): ApprovalRoute {
     const { recognised: _, principal: __, ...rest } = visit;
     // Under its hash, as any other credential: a failed try counts against the address.
     const of: Visit = { ...rest, credential: hash('sha256', token) };
-    const shown = (name: string) => (name === 'authorization' ? `Bearer ${token}` : header(name));
+    // Only what we made ourselves: anything else that is typed there by mistake must not go on to an issuer to be asked about.
+    const ours = token.startsWith(OURS) ? token : OURS;
+    const shown = (name: string) => (name === 'authorization' ? `Bearer ${ours}` : header(name));
     return { found: await o.recognise(of, shown), of };
   }
 
