@@ -21,6 +21,8 @@ import { samples } from '../tests/insight/log_samples.ts';
 import { fileSweep } from '../tests/kill/files.ts';
 import { SCENES } from '../tests/kill/files_scenes.ts';
 import { sweep } from '../tests/kill/kill.ts';
+import { lacking as limitsLacking } from '../tests/limits/lab.ts';
+import { attacked, median as middle } from '../tests/limits/soak.ts';
 import { lacking as namespacesLacking } from '../tests/net/namespace.ts';
 import { socketsSoak } from '../tests/net/sockets_soak.ts';
 import { sweep as netSweep } from '../tests/net/sweep_soak.ts';
@@ -534,6 +536,38 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
       } finally {
         await lab.close();
       }
+    },
+  },
+  limits: {
+    about:
+      'a real server attacked in a namespace: slow clients, connections, guesses, a flood from 50 addresses, heavy calls; a calm client beside each (about 10 minutes)',
+    async run() {
+      const row = (what: string, seen: string | number, want: string, ok: boolean) => ({ what, seen, want, ok });
+      const missing = limitsLacking().join(', ');
+      if (missing) return [row('SKIPPED, lacking', missing, '-', process.env.CI !== 'true')];
+      const out: Row[] = [];
+      for (const attack of ['slow', 'connections', 'guesses', 'flood', 'heavy']) {
+        const s = await attacked(attack, { runs: 5, runMs: 8_000, slow: 200, connections: 10_000, perSecond: 1_000 });
+        const say = (what: string, seen: string | number, want: string, ok: boolean) =>
+          out.push(row(`${attack}: ${what}`, seen, want, ok));
+        const [quiet, under] = [middle(s.quietMs), middle(s.underMs)];
+        say(
+          'ms of the calm client, p99 quiet / under attack',
+          `${quiet.toFixed(1)} / ${under.toFixed(1)} = ${(under / quiet).toFixed(1)}`,
+          '<= 3 times',
+          under <= 3 * quiet,
+        );
+        say('what it did not get', s.calmRefused || 0, `0 of ${s.calls}`, s.calmRefused === '');
+        const { start, most, after } = s.rssMiB;
+        say('MiB of the server, start / most / after', `${start} / ${most} / ${after}`, '< 96 more', most < start + 96);
+        for (const [outcome, { recorded, seen }] of Object.entries(s.refused))
+          say(`refused (${outcome}), on record / seen`, `${recorded} / ${seen}`, 'the same', recorded === seen);
+        say('records of that, connections at most', `${s.records}, ${s.most}`, '-', true);
+        const [error] = Object.entries(s.errors);
+        say('without any answer', error ? `${error[1]} × ${error[0]}` : 0, '-', true);
+        say('ms the loop stood still, p50 / p99 / most', `${s.loop.p50} / ${s.loop.p99} / ${s.loop.max}`, '-', true);
+      }
+      return out;
     },
   },
   'net-sweep': {
