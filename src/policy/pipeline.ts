@@ -235,6 +235,8 @@ function closing(call: Call, facts: Facts, outcome: Outcome, ms: number, p: Poli
     tool: tool ?? strip(call.tool).slice(0, 64),
     risk,
     scopes,
+    // What was needed is of use beside what was there; of calls that went through it would say nothing.
+    had: call.principal && label(outcome) === 'permission' ? [...p.access.known(call.principal).scopes] : undefined,
     targets: targets === undefined ? undefined : p.redactor.deep(targets),
     args: args.length <= ARGS_BYTES ? p.redactor.deep(call.args ?? {}) : `⟦${args.length} characters left out⟧`,
     argsDigest: p.audit.digest(args),
