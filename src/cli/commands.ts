@@ -6,6 +6,7 @@ import type { App } from '../app.ts';
 import type { FlagKind, Flags } from '../config/flags.ts';
 import type { Loaded } from '../config/load.ts';
 import type { Role } from '../core/scopes.ts';
+import { APPROVAL_COMMANDS } from './commands_approvals.ts';
 import { TLS_COMMANDS } from './commands_tls.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -43,6 +44,7 @@ export type CommandName =
   | 'approvals'
   | 'approve'
   | 'deny'
+  | 'notify test'
   | 'undo list'
   | 'undo show'
   | 'undo run'
@@ -137,35 +139,7 @@ export const COMMANDS: readonly Command[] = [
     positionals: [1, 1],
     rest: true,
   },
-  {
-    name: 'approvals',
-    usage: '[ID]',
-    summary: 'List the changes that wait for your decision, or all there is to know of one.',
-    options: [
-      { name: 'all', kind: 'boolean', text: 'Also those of the last day that are decided, used or expired.' },
-      json('As JSON.'),
-    ],
-    positionals: [0, 1],
-  },
-  {
-    name: 'approve',
-    usage: 'ID',
-    summary: 'Let one change happen, once: exactly the call that was asked, while nothing else has changed.',
-    details:
-      'Shows it and asks, on a terminal; the caller then repeats its call. Nobody approves what they asked for themselves:\n' +
-      'for a call of your own, run `deckhand call` on a terminal. docs/security.md says what an approval is worth.',
-    options: [{ name: 'yes', kind: 'boolean', text: 'Do not ask.' }],
-    examples: ['deckhand approve a_5mw3x6kqjd2hvz7rnt4ybcfgae'],
-    positionals: [1, 1],
-  },
-  {
-    name: 'deny',
-    usage: 'ID',
-    summary: 'Refuse one change. The same call is refused until its question has expired.',
-    options: [{ name: 'because', kind: 'value', value: 'TEXT', text: 'What the caller is told.' }],
-    examples: ['deckhand deny a_5mw3x6kqjd2hvz7rnt4ybcfgae --because "after the backup"'],
-    positionals: [1, 1],
-  },
+  ...APPROVAL_COMMANDS,
   {
     name: 'undo list',
     usage: '',

@@ -17,6 +17,7 @@ import { authChecks } from './doctor_auth.ts';
 import { fileChecks } from './doctor_files.ts';
 import { hostChecks } from './doctor_host.ts';
 import { limitChecks } from './doctor_limits.ts';
+import { notifyChecks } from './doctor_notify.ts';
 import { printPolkit } from './doctor_polkit.ts';
 import { configChecks, nodeChecks, portChecks, stateChecks, storeChecks } from './doctor_state.ts';
 import { tailnetChecks } from './doctor_tailnet.ts';
@@ -80,7 +81,12 @@ async function examine(load: Run['load']): Promise<Check[]> {
       app = await tryOpen(elsewhere, checks);
     }
     if (app)
-      checks.push(...(await hostChecks(app.host.system)), ...(await authChecks(app)), ...(await tailnetChecks(app)));
+      checks.push(
+        ...(await hostChecks(app.host.system)),
+        ...(await authChecks(app)),
+        ...(await tailnetChecks(app)),
+        ...(await notifyChecks(app)),
+      );
     // By now root has become the service's user, where the state is a service's.
     checks.push(...fileChecks(loaded.config.files.roots), ...(await tlsChecks(loaded.config.http)));
   } finally {

@@ -25,6 +25,7 @@ const DOES: Record<CommandName, () => Does | Promise<Does>> = {
   approvals: () => atTerminal('approvals'),
   approve: () => atTerminal('approve'),
   deny: () => atTerminal('deny'),
+  'notify test': async () => (await import('./notify.ts')).test,
   'undo list': () => atTerminal('undo list'),
   'undo show': () => atTerminal('undo show'),
   'undo run': () => atTerminal('undo run'),
