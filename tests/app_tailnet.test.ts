@@ -37,18 +37,18 @@ const bob = () => {
   return JSON.stringify(whois);
 };
 
-async function start(more = ''): Promise<void> {
+async function start(tailnet = '', settings = ''): Promise<void> {
   const file = join(dir, 'config.yaml');
   writeFileSync(
     file,
     `mode: full
 http: {port: 0, requestsPerMinutePerAddress: 100000}
-tailnet: {socket: ${join(dir, 'mcp.sock')}, localApi: ${fake.socket}, capability: ${CAP}${more}}
+tailnet: {socket: ${join(dir, 'mcp.sock')}, localApi: ${fake.socket}, capability: ${CAP}${tailnet}}
 files: {roots: [{path: ${dir}, access: write}]}
 principals:
   - {who: "tailnet:alice@example.com", roles: [viewer]}
   - {who: "tailnet:tag:ci", deny: ["tool:process_list"]}
-`,
+${settings}`,
     { mode: 0o600 },
   );
   const loaded = await loadConfig({
@@ -56,8 +56,8 @@ principals:
     defaultFile: join(dir, 'none.yaml'),
   });
   app = await createApp({ loaded, log: quiet, role: 'serve', version: '0' });
-  const { authenticate, resource, tailnet } = await app.auth();
-  if (!tailnet) throw new Error('no tailnet');
+  const { authenticate, resource, tailnet: way } = await app.auth();
+  if (!way) throw new Error('no tailnet');
   face = createHttp({
     ...app,
     authenticate,
@@ -65,8 +65,8 @@ principals:
     http: { ...app.config.http, allowedHosts: [], allowedOrigins: [] },
   });
   url = (await face.listen()).url;
-  await face.beside('tailnet', tailnetSocket({ path: tailnet.socket, lease: () => app.lease('tailnet') }));
-  front = await serve(tailnet.socket, ALICE);
+  await face.beside('tailnet', tailnetSocket({ path: way.socket, lease: () => app.lease('tailnet') }));
+  front = await serve(way.socket, ALICE);
 }
 
 beforeEach(async () => {
@@ -203,6 +203,19 @@ test('a viewer changes nothing; an operator by grant does; a grant taken back en
     [`tailnet:${BOB.login}`, 'done'],
     [`tailnet:${BOB.login}`, 'permission'],
   ]);
+});
+
+test('the URL of a file is where its caller came to, and serves there', async () => {
+  await start('', 'toolsets: [all]\n');
+  writeFileSync(join(dir, 'big.txt'), 'x'.repeat(10));
+  const client = await connect(BOB);
+  const result = await client.callTool({ name: 'file_download', arguments: { path: join(dir, 'big.txt') } });
+  const { url: at } = result.structuredContent as { url: string };
+  // The stand-in speaks plain HTTP, and says that it does not.
+  expect(at.replace('https:', 'http:')).toMatch(new RegExp(`^${front.url.replace('/mcp', '/transfers/')}`));
+  expect(await (await fetch(at.replace('https:', 'http:'))).text()).toBe('x'.repeat(10));
+  front.peer = ALICE;
+  expect((await fetch(at.replace('https:', 'http:'))).status, 'another’s').toBe(404);
 });
 
 describe('who is refused, with what', () => {

@@ -47,6 +47,8 @@ export interface Call {
   address?: string;
   /** Of an HTTP caller: for the record. */
   listener?: 'tcp' | 'tailnet';
+  /** Scheme, host and port by which this very caller reached us, where that is not how others do: for URLs in its answer alone. */
+  reachedAt?: string;
   progress?: (p: Progress) => void;
   /** What this connection asked to be narrowed to (`?toolsets=…&readonly`); config stays the upper bound. */
   narrow?: Narrow;

@@ -27,7 +27,7 @@ import { createRefusals, json, type Refusal, type Visit } from './refusals.ts';
 import { rpcError } from './results.ts';
 import { OVER_TLS, SECURITY_HEADERS, secured } from './security_headers.ts';
 import { createSessions } from './sessions.ts';
-import { peerOf } from './tailnet_socket.ts';
+import { peerOf, reachedAt } from './tailnet_socket.ts';
 import { createTransferRoute } from './transfers.ts';
 
 const DRAIN_MS = 10_000;
@@ -113,6 +113,7 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     const listener = listenerOf(incoming?.socket);
     const address = listener === 'tailnet' ? peerOf(incoming) : addressOf(incoming);
     const visit: Visit = { address, key: addressKey(address), listener, recorded: false };
+    if (incoming && listener === 'tailnet' && !http.url) visit.reachedAt = reachedAt(incoming);
     const odd = incoming && gate.line(incoming, host);
     if (odd) return { visit, refused: { status: 400, error: odd, code: -32_600 } };
     const stranger = gate.host(host) ?? gate.origin(origin, listener === 'tailnet' ? undefined : host);

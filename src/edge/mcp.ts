@@ -30,6 +30,7 @@ export interface Caller {
   principal: Principal | undefined;
   address?: string | undefined;
   listener?: Call['listener'];
+  reachedAt?: string | undefined;
   narrow?: Narrow | undefined;
   /** The request has its audit record: whoever refuses it from here on must not write another. */
   recorded(id: RequestId): void;
@@ -118,6 +119,7 @@ export function createMcpFactory(o: McpOptions): McpFactory {
         signal: cancel.signal,
         ...(caller.address === undefined ? {} : { address: caller.address }),
         ...(caller.listener === undefined ? {} : { listener: caller.listener }),
+        ...(caller.reachedAt === undefined ? {} : { reachedAt: caller.reachedAt }),
         ...(caller.narrow === undefined ? {} : { narrow: caller.narrow }),
         ...(client === undefined ? {} : { client }),
         ...(progress === undefined ? {} : { progress }),

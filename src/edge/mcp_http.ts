@@ -102,6 +102,7 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
       principal,
       address: visit.address,
       listener: visit.listener,
+      reachedAt: visit.reachedAt,
       narrow,
       recorded() {
         visit.recorded = true;

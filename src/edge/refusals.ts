@@ -16,6 +16,8 @@ export interface Visit {
   /** The address as limits count it. */
   key: string;
   listener: Listener;
+  /** For URLs in its answer (tailnet_socket.ts). */
+  reachedAt?: string | undefined;
   /** By which its credential is remembered (limits_admission.ts); null: none was sent. */
   credential?: string | null;
   /** On whose account it went, and what is left there. */

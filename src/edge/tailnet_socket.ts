@@ -62,6 +62,14 @@ export function tailnetSocket(o: {
 export const peerOf = (incoming: IncomingMessage | undefined): string | undefined =>
   (incoming && oneAddress(String(incoming.headers['x-forwarded-for'] ?? ''))) ?? undefined;
 
+const NAME = /^(?=.{1,260}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/i;
+
+/** By which name the peer came. It chose it: good for the URLs that it is answered with, and for nothing else. */
+export function reachedAt({ headers }: IncomingMessage): string | undefined {
+  const host = String(headers['x-forwarded-host'] ?? '');
+  return NAME.test(host) ? `${headers['x-forwarded-proto'] === 'http' ? 'http' : 'https'}://${host}` : undefined;
+}
+
 /** Whoever may rename files in it could stand there instead of us. */
 function safeFolder(folder: string): void {
   const found = statSync(folder, { throwIfNoEntry: false });

@@ -121,7 +121,8 @@ export function createTransfers(rules: TransferRules, p: Parts): TransferDesk {
     t.scopes.every((s) => holds(who.scopes, s)) &&
     p.access.handle(who, t.tool, t);
 
-  const urlOf = (handle: string) => `${base}/${handle}`;
+  const urlOf = (handle: string, { call: { reachedAt } }: Job) =>
+    `${reachedAt === undefined ? base : `${reachedAt}/transfers`}/${handle}`;
   const uploads = () => [...known.values()].filter((t) => t.kind === 'up' && !t.end);
   const bytesOf = (list: Transfer[]) => list.reduce((sum, t) => sum + t.sizeBytes, 0);
 
@@ -191,7 +192,7 @@ export function createTransfers(rules: TransferRules, p: Parts): TransferDesk {
         maxBytes: rules.maxBytes,
         offer(file) {
           const t = add({ ...common(job, file.path, file.stat.sizeBytes), ...file, kind: 'down' });
-          return { url: urlOf(t.handle), expiresAtMs: t.expiresAtMs, linkUntilMs: t.linkUntilMs };
+          return { url: urlOf(t.handle, job), expiresAtMs: t.expiresAtMs, linkUntilMs: t.linkUntilMs };
         },
         async receive({ path, sizeBytes }, stage, signal) {
           const open = uploads();
@@ -201,7 +202,7 @@ export function createTransfers(rules: TransferRules, p: Parts): TransferDesk {
           const up = receiving({ sizeBytes, stage, signal, patienceMs: lifeMs, job }, p);
           const t = add(Object.assign(up, common(job, path, sizeBytes)));
           // Its answer can be asked for as long as it could have been sent.
-          const url = urlOf(t.handle);
+          const url = urlOf(t.handle, job);
           const { fields, summary, next } = wanted(t, url);
           job.turn?.resolve({ fields, summary, next });
           return up.whole;
