@@ -34,9 +34,9 @@ export const APPROVAL_COMMANDS: readonly Command[] = [
   {
     name: 'notify test',
     usage: '[CHANNEL]',
-    summary: 'Send a test notice over one channel of notify.channels, or over all, and say what came of it.',
+    summary: 'Send a test notice over one channel of notify.channels, or all, and say what came of it.',
     details:
-      'Sends at once, waits 10 s at most for each, and tries once. Exit code 7 when one could not be sent. docs/notify.md.',
+      'Tries each once and waits 10 s at most. Exit code 7 when one could not be sent. docs/notify.md says how to set one up.',
     options: [{ name: 'json', kind: 'boolean', text: 'As JSON.' }],
     examples: ['deckhand notify test', 'deckhand notify test phone'],
     positionals: [0, 1],

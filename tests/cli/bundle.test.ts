@@ -110,6 +110,18 @@ test('the threads that touch files have a program of their own, and no start loa
   }
 });
 
+test('nothing of the tailnet is loaded where no socket is set for it', () => {
+  const { outputs } = made.metafile;
+  for (const face of ['src/cli/run.ts', 'src/cli/stdio.ts', 'src/cli/serve.ts', 'src/cli/product.ts']) {
+    const paths = ['src/main.ts', 'src/cli/run.ts', face].flatMap((s) => [...loads(outputs, outputOf(outputs, s))]);
+    const own = paths.flatMap((p) => Object.keys(outputs[p]?.inputs ?? {}));
+    expect(
+      own.filter((f) => /^src\/(?:host\/tailnet\/|wiring_tailnet\.ts|policy\/tailnet(?:_guard)?\.ts)/.test(f)),
+      face,
+    ).toEqual([]);
+  }
+});
+
 test('what parses files before they are written has a program of its own, and no start loads what asks it', () => {
   const { outputs } = made.metafile;
   const child = outputOf(outputs, 'src/host/validate/child.ts');
@@ -228,4 +240,17 @@ test('the listings in the bundle are those of the sources, and of the goldens', 
   const { outputs } = made.metafile;
   const first = [...loads(outputs, outputOf(outputs, 'src/cli/stdio.ts'))].map((p) => made.files.get(basename(p)));
   for (const tool of catalog.tools) expect(first.join('')).toContain(tool.title);
+});
+
+test('what sends notices is loaded with the first one, and nodemailer with the first mail', () => {
+  const { outputs } = made.metafile;
+  const sources = (...faces: string[]) =>
+    ['src/main.ts', 'src/cli/run.ts', ...faces]
+      .flatMap((s) => [...loads(outputs, outputOf(outputs, s))])
+      .flatMap((p) => Object.keys(outputs[p]?.inputs ?? {}));
+  const ours = (f: string) => /^src\/host\/notify\/|node_modules\/nodemailer\//.test(f);
+  for (const face of ['stdio', 'serve', 'doctor', 'product', 'notify'])
+    expect(sources(`src/cli/${face}.ts`).filter(ours), face).toEqual([]);
+  expect(sources('src/host/notify/index.ts', 'src/host/notify/post.ts').join()).not.toContain('nodemailer');
+  expect(sources('src/host/notify/smtp.ts').join()).toContain('nodemailer');
 });
