@@ -1,9 +1,11 @@
 /** Places under way: bounded for one and for all, and heavy calls never take the last ones. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Lane } from '../../src/policy/ports.ts';
+import type { Lane, Slots } from '../../src/policy/ports.ts';
 import { createSlots, heavyShare, laneOf } from '../../src/policy/slots.ts';
 import { catalog } from '../../src/tools/index.ts';
+import { callOf, reader, rig, who } from '../fakes/policy.ts';
+import { stage } from '../fakes/tools.ts';
 
 const heavy = { lane: 'heavy' } as const;
 
@@ -32,6 +34,30 @@ test('thirty-two heavy calls do not keep a light one out, of whomever', () => {
   const naive = createSlots({ inAll: 32, perPrincipal: 8 });
   for (let i = 0; i < 32; i++) naive.enter(`p${i % 6}`);
   expect(naive.enter('newcomer')).toBeNull();
+});
+
+test('through the door: while heavy calls hold all that they may, a light one runs', async () => {
+  stage.reset();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  stage.behave = () => promise;
+  const run = async (slots: Slots) => {
+    const r = rig({ slots });
+    const heavyOnes = Array.from({ length: 32 }, (_, i) =>
+      r.door.run(callOf('fixture_long', {}, { principal: who(`token:h${i % 6}`, ['system:read']) })),
+    );
+    stage.behave = async () => {};
+    const light = await r.door.run(callOf('fixture_look', {}, { principal: reader }));
+    return { light, heavyOnes };
+  };
+  const ours = await run(createSlots({ inAll: 32, perPrincipal: 8 }));
+  expect(ours.light.status).toBe('done');
+  // The control: one lane for all.
+  stage.behave = () => promise;
+  const lanes = createSlots({ inAll: 32, perPrincipal: 8 });
+  const naive = await run({ enter: (principal) => lanes.enter(principal) });
+  expect(naive.light).toMatchObject({ status: 'failed', error: { code: 'limit' } });
+  resolve();
+  stage.reset();
 });
 
 test('of one principal, too: its own heavy calls leave it places to read, and to ask after them', () => {
