@@ -214,6 +214,18 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'if (bytes <= max) return',
     put: 'if (bytes >= 0) return',
   },
+  {
+    what: 'a burst is told at each request',
+    file: 'src/policy/bursts.ts',
+    find: 'if (run.count >= run.told * TENFOLD) tell(run);',
+    put: 'tell(run);',
+  },
+  {
+    what: 'headers of the tailnet are looked for where they belong, and nowhere else',
+    file: 'src/policy/security.ts',
+    find: "if (shown.listener !== 'tailnet') {",
+    put: "if (shown.listener === 'tailnet') {",
+  },
 ];
 
 const root = fileURLToPath(new URL('..', import.meta.url));

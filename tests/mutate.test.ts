@@ -14,7 +14,6 @@ test.each(MUTATIONS)('"$what" has its place in $file, once, and changes it', ({ 
   expect(put).not.toBe(find);
 });
 
-test('there are thirty-three ways, as the architecture page says', () => {
-  expect(MUTATIONS).toHaveLength(33);
-  expect(readFileSync(`${root}docs/architecture.md`, 'utf8')).toContain('thirty-three ways');
+test('there are as many ways as the architecture page says', () => {
+  expect(readFileSync(`${root}docs/architecture.md`, 'utf8')).toContain(`breaks it ${MUTATIONS.length} ways`);
 });

@@ -200,7 +200,7 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'token list',
     usage: '',
-    summary: 'List tokens: names, rights, ages. Never secrets.',
+    summary: 'List tokens: names, rights, ages, last use. Never secrets.',
     options: [json('As JSON.')],
   },
   {
@@ -249,7 +249,7 @@ export const COMMANDS: readonly Command[] = [
       UNTIL,
       filter('who', 'Principal, whole: stdio:0, cli:0, token:laptop.'),
       filter('tool', 'Tool, whole.'),
-      filter('event', 'call, intent, late, work, refused, approval, unfinished, start, stop, gap.'),
+      filter('event', 'call, intent, late, work, refused, security, token, approval, unfinished, start, stop, gap.'),
       filter('outcome', 'done, pending, running or an error code.'),
       filter('risk', 'read, sensitive, change or destroy.'),
       filter('target', 'Part of a target, e.g. unit:nginx.'),
@@ -263,6 +263,7 @@ export const COMMANDS: readonly Command[] = [
     examples: [
       'deckhand audit search --since 2d --risk change',
       'deckhand audit search --event unfinished',
+      'deckhand audit search --event security --since 7d',
       'deckhand audit search --call 3f2a9c01b7de',
     ],
   },

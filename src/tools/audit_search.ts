@@ -56,7 +56,7 @@ const input = once(() =>
     until: word('As since.'),
     who: word('Principal, e.g. stdio:0 or token:laptop.'),
     tool: word('Its whole name.'),
-    event: word('call, intent, late, work, refused, approval, unfinished, start …'),
+    event: word('call, intent, late, work, refused, security, approval, unfinished, start …'),
     outcome: word('done, pending, running or an error code.'),
     risk: z.enum(['read', 'sensitive', 'change', 'destroy']).optional().describe('Of the call.'),
     target: word('Part of a target, e.g. unit:nginx.'),
