@@ -75,7 +75,7 @@ export function createGuard(o: {
       const exposed = o.look(config);
       found = { atMs: o.elapsed(), exposed, self };
       if (exposed === null) {
-        say('', () => o.log.info({}, 'What tailscaled serves leads to the tailnet socket as it should.'));
+        say('', () => o.log.info({}, 'What tailscaled serves is in order again: the tailnet is recognised.'));
         return null;
       }
       const { why, fix } = exposed;

@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { setTimeout as later } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { OpsError } from '../../src/core/errors.ts';
-import { tailnetSocket } from '../../src/edge/tailnet_socket.ts';
+import { peerOf, reachedAt, tailnetSocket } from '../../src/edge/tailnet_socket.ts';
 import type { Shown } from '../../src/policy/credentials.ts';
 import { modern, TOKENS, web } from './fixture-http.ts';
 
@@ -272,4 +272,31 @@ describe('requests through it', () => {
     await w.face.close();
     expect([existsSync(path), held.now]).toEqual([false, 0]);
   });
+});
+
+test('how somebody reached us is a name and nothing else', () => {
+  const at = (host?: string | string[], proto?: string) =>
+    reachedAt({ headers: { 'x-forwarded-host': host, 'x-forwarded-proto': proto } } as never);
+  expect([at('ops.tail-fake.ts.net'), at('ops.ts.net:8443', 'https'), at('ops', 'http'), at('100.64.0.10')]).toEqual([
+    'https://ops.tail-fake.ts.net',
+    'https://ops.ts.net:8443',
+    'http://ops',
+    'https://100.64.0.10',
+  ]);
+  for (const odd of [
+    undefined,
+    '',
+    'a, b',
+    'a/b',
+    'a@b',
+    'a b',
+    'a?x',
+    '-a',
+    'a-',
+    'a:b',
+    `${'a'.repeat(261)}`,
+    'é.ts.net',
+  ])
+    expect(at(odd), odd).toBeUndefined();
+  expect([peerOf(undefined), peerOf({ headers: {} } as never)]).toEqual([undefined, undefined]);
 });
