@@ -27,6 +27,7 @@ import { lacking as namespacesLacking } from '../tests/net/namespace.ts';
 import { socketsSoak } from '../tests/net/sockets_soak.ts';
 import { sweep as netSweep } from '../tests/net/sweep_soak.ts';
 import { timing } from '../tests/net/timing_soak.ts';
+import { compare } from '../tests/policy/access_cases.ts';
 import { auditSoak } from '../tests/store/audit_soak.ts';
 import { roundtrip } from '../tests/tools/file_roundtrip.ts';
 import { filesSoak } from '../tests/tools/files_soak.ts';
@@ -568,6 +569,14 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
         say('ms the loop stood still, p50 / p99 / most', `${s.loop.p50} / ${s.loop.p99} / ${s.loop.max}`, '-', true);
       }
       return out;
+    },
+  },
+  policy: {
+    about: '10,000 random policies and calls, beside a second reading of docs/policy.md',
+    async run() {
+      const { yes, no } = compare(10_000, Date.now() % 2 ** 31);
+      const row = (what: string, seen: number) => ({ what, seen, want: '> 500', ok: seen > 500 });
+      return [row('let through by both', yes), row('refused by both', no)];
     },
   },
   'net-sweep': {

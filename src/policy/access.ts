@@ -152,7 +152,8 @@ export function createAccess(o: AccessOptions): Access {
 
   function call(who: Principal, tool: Asked, facts: CallFacts): Denial | null {
     const { held } = of(who);
-    if (held.plain) return null;
+    const lacking = 'no single grant holds all scopes';
+    if (held.plain) return facts.scopes.every((s) => holds(held.scopes, s)) ? null : denial(lacking);
     const { tools, targets } = asked(tool, facts);
     for (const source of sourcesOf(held)) {
       const line = denied(source, tools, targets);
@@ -162,7 +163,7 @@ export function createAccess(o: AccessOptions): Access {
     const holding = held.grants.filter((g) => all(g, facts.scopes));
     if (holding.some((g) => shut(g, tools, targets) === null)) return null;
     const [first] = holding;
-    return denial(first ? lineOf(first, 'allow') : 'no single grant holds all scopes');
+    return denial(first ? lineOf(first, 'allow') : lacking);
   }
 
   return {
@@ -179,7 +180,6 @@ export function createAccess(o: AccessOptions): Access {
 
     tool(who, tool) {
       const { held } = of(who);
-      if (held.plain) return null;
       for (const source of sourcesOf(held)) {
         const line = denied(source, [tool], []);
         if (line !== null) return denial(line);
@@ -193,7 +193,7 @@ export function createAccess(o: AccessOptions): Access {
 
     handle(who, tool, facts) {
       const { held } = of(who);
-      if (held.plain) return true;
+      if (held.plain) return facts.scopes.every((s) => holds(held.scopes, s));
       const is = byName.get(tool);
       return is !== undefined && call(who, is, facts) === null;
     },
