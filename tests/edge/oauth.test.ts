@@ -29,7 +29,7 @@ function house(oauth?: (token: string) => Recognised | Promise<Recognised>): { w
 }
 const call = modern('tools/call', { name: 'system_overview', arguments: {} });
 const asking = (w: Web, authorization: string, m = call) => w.post(m.body, { ...m.headers, authorization });
-const challenge = async (answer: Promise<Response>) => {
+const challenge = async (answer: Response | Promise<Response>) => {
   const r = await answer;
   return `${r.status} ${r.headers.get('www-authenticate') ?? `retry ${r.headers.get('retry-after')}`}`;
 };

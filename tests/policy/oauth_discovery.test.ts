@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { OpsError } from '../../src/core/errors.ts';
 import type { AskJson } from '../../src/core/oauth.ts';
-import { createDiscovery, wellKnown } from '../../src/policy/oauth/discovery.ts';
+import { createDiscovery, type Discovery, wellKnown } from '../../src/policy/oauth/discovery.ts';
 import { TIMES } from '../../src/policy/oauth/ports.ts';
 import { DOWN } from './oauth_issuer.ts';
 
@@ -12,6 +12,9 @@ const GOOD = {
   jwks_uri: 'https://id.example.org/keys',
   introspection_endpoint: 'https://id.example.org/introspect',
 };
+
+const NEVER = new AbortController().signal;
+const from = (d: Discovery) => ({ get: () => d.get(NEVER), forget: d.forget });
 
 function place(pages: Record<string, unknown>, issuer = ISSUER) {
   const asked: string[] = [];
@@ -23,7 +26,12 @@ function place(pages: Record<string, unknown>, issuer = ISSUER) {
     if (typeof page === 'number') return { status: page, body: null };
     return page === undefined ? { status: 404, body: null } : { status: 200, body: page };
   };
-  return { discovery: createDiscovery({ issuer, caFile: '/ca.pem' }, { ask, elapsed: () => at.ms }), asked, at, pages };
+  return {
+    discovery: from(createDiscovery({ issuer, caFile: '/ca.pem' }, { ask, elapsed: () => at.ms })),
+    asked,
+    at,
+    pages,
+  };
 }
 const [OAUTH, OIDC, APPENDED] = wellKnown(ISSUER) as [string, string, string];
 const why = (p: Promise<unknown>) =>
@@ -64,6 +72,12 @@ test.each([OAUTH, OIDC, APPENDED])('%s counts', async (url) => {
   expect(found).toMatchObject({ keys: GOOD.jwks_uri, introspection: GOOD.introspection_endpoint });
   expect(asked.at(-1)).toBe(`${url} by /ca.pem`);
   expect([found.named(GOOD.jwks_uri), found.named('https://keys.example.net/')]).toEqual([true, false]);
+});
+
+test('a crowd that asks at once is one question', async () => {
+  const { discovery, asked } = place({ [OAUTH]: GOOD });
+  await Promise.all([discovery.get(), discovery.get(), discovery.get()]);
+  expect(asked.length).toBe(1);
 });
 
 test('it is asked once an hour, and anew when that was forgotten', async () => {

@@ -73,6 +73,7 @@ test('its issuer is asked with the client’s name, over its own authority, and 
     url: ASK,
     named: true,
     form: { token: opaque(), token_type_hint: 'access_token' },
+    signal: expect.any(AbortSignal),
     client: { id: 'deckhand', secretFile: '/secret' },
     caFile: '/ca.pem',
   });
@@ -84,7 +85,12 @@ test('without a name of ours and an authority of its own it is asked without the
   w.pages.set(META, { issuer: IDP, introspection_endpoint: ASK });
   w.pages.set(ASK, SAID);
   expect(await judged(w, opaque())).toBe(OK);
-  expect(w.asked.at(-1)).toEqual({ url: ASK, named: true, form: { token: opaque(), token_type_hint: 'access_token' } });
+  expect(w.asked.at(-1)).toEqual({
+    url: ASK,
+    named: true,
+    form: { token: opaque(), token_type_hint: 'access_token' },
+    signal: expect.any(AbortSignal),
+  });
 });
 
 describe('what it says is judged', () => {

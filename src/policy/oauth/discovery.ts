@@ -14,7 +14,7 @@ export interface Metadata {
 
 export interface Discovery {
   /** Rejects where the issuer cannot be asked, or says nothing that counts. */
-  get(): Promise<Metadata>;
+  get(signal: AbortSignal): Promise<Metadata>;
   /** They may have changed: what they led to does not work. */
   forget(): void;
 }
@@ -24,12 +24,20 @@ export function createDiscovery(
   { ask, elapsed }: Pick<Around, 'ask' | 'elapsed'>,
 ): Discovery {
   let known: { metadata: Metadata; untilMs: number } | null = null;
+  let asking: Promise<Metadata> | null = null;
+  async function learn(signal: AbortSignal): Promise<Metadata> {
+    const metadata = await discover(issuer, ask, signal);
+    known = { metadata, untilMs: elapsed() + TIMES.metadataMs };
+    return metadata;
+  }
   return {
-    async get() {
-      if (known && elapsed() < known.untilMs) return known.metadata;
-      const metadata = await discover(issuer, ask);
-      known = { metadata, untilMs: elapsed() + TIMES.metadataMs };
-      return metadata;
+    get(signal) {
+      if (known && elapsed() < known.untilMs) return Promise.resolve(known.metadata);
+      // Whoever comes meanwhile waits for the same answer, for as long as the first one does.
+      asking ??= learn(signal).finally(() => {
+        asking = null;
+      });
+      return asking;
     },
     forget() {
       known = null;
@@ -45,10 +53,14 @@ export function wellKnown(issuer: string): string[] {
   return [...new Set([...before, `${origin}${path}/.well-known/openid-configuration`])];
 }
 
-async function discover({ issuer, caFile }: Pick<Issuer, 'issuer' | 'caFile'>, ask: Around['ask']): Promise<Metadata> {
+async function discover(
+  { issuer, caFile }: Pick<Issuer, 'issuer' | 'caFile'>,
+  ask: Around['ask'],
+  signal: AbortSignal,
+): Promise<Metadata> {
   let otherName = false;
   for (const url of wellKnown(issuer)) {
-    const { status, body } = await ask({ url, named: true, ...(caFile ? { caFile } : {}) });
+    const { status, body } = await ask({ url, named: true, signal, ...(caFile ? { caFile } : {}) });
     if (status >= 500 || status === 429) throw unavailable(`It answers ${status} when asked for its metadata.`);
     if (status !== 200 || typeof body !== 'object' || body === null) continue;
     const said = body as Record<string, unknown>;

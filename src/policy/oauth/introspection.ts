@@ -37,7 +37,8 @@ export function createIntrospection(
   let triedAtMs = Number.NEGATIVE_INFINITY;
 
   async function say(token: string): Promise<Said> {
-    const { introspection: url } = await discovery.get();
+    const signal = AbortSignal.timeout(TIMES.askMs);
+    const { introspection: url } = await discovery.get(signal);
     if (url === null)
       throw new OpsError('unavailable', 'Its metadata have no introspection_endpoint at the issuer’s own address.');
     const { client, caFile } = issuer;
@@ -45,6 +46,7 @@ export function createIntrospection(
       url,
       named: true,
       form: { token, token_type_hint: 'access_token' },
+      signal,
       ...(client ? { client } : {}),
       ...(caFile === undefined ? {} : { caFile }),
     });

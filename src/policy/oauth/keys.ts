@@ -64,10 +64,11 @@ export function createKeys(issuer: Issuer, discovery: Discovery, { ask, now, ela
   async function fetchKeys(): Promise<void> {
     triedAtMs = elapsed();
     try {
-      const metadata = await discovery.get();
+      const signal = AbortSignal.timeout(TIMES.askMs);
+      const metadata = await discovery.get(signal);
       if (metadata.keys === null) throw new OpsError('unavailable', 'Its metadata have no jwks_uri of https.');
       const ca = issuer.caFile === undefined ? {} : { caFile: issuer.caFile };
-      const { status, body } = await ask({ url: metadata.keys, named: metadata.named(metadata.keys), ...ca });
+      const { status, body } = await ask({ url: metadata.keys, named: metadata.named(metadata.keys), signal, ...ca });
       take(status === 200 ? usable(body) : null);
       if (trouble !== null) log.info({ issuer: issuer.name }, 'the issuer answers again');
       trouble = null;

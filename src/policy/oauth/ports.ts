@@ -34,6 +34,8 @@ export interface Around {
 export const TIMES = {
   /** Between two clocks that both are right. */
   toleranceS: 30,
+  /** All that one asking may take together: up to four questions of which each has its own bound. */
+  askMs: 10_000,
   /** Metadata and keys count as new for so long; then they are asked for anew, beside the requests. */
   metadataMs: 3_600_000,
   keysMs: 600_000,
