@@ -16,8 +16,9 @@ export const TLS_COMMANDS: readonly Command[] = [
     summary:
       'Make a certificate that signs itself, and its key, for `http.tls`. Prints what to set, and how clients trust it.',
     details:
-      'Good for this host’s name and addresses, those of http.url and http.host, and each --name. ECDSA P-256; the key is for its\n' +
-      'owner alone: the user of the state folder when root runs this. Written to tls/ in the state folder unless --out says otherwise.',
+      'Good for this host’s name and addresses, those of http.url and http.host, and each --name. ECDSA P-256; the key is for\n' +
+      'its owner alone: the user of the state folder when root runs this. Written to tls/ in the state folder unless --out\n' +
+      'says otherwise.',
     options: [
       { name: 'name', kind: 'list', value: 'NAME', text: 'One more name or address; may be repeated.' },
       {
@@ -40,8 +41,8 @@ export const TLS_COMMANDS: readonly Command[] = [
     usage: '',
     summary: 'Fetch this host’s certificate of its tailnet from tailscaled, for `http.tls`. Run again, it renews it.',
     details:
-      'Needs MagicDNS and HTTPS certificates in the admin console, and root, or TS_PERMIT_CERT_UID. Where `tailscale serve` stands in front\n' +
-      'no pair is needed here. The first one takes up to two minutes.',
+      'Needs MagicDNS and HTTPS certificates in the admin console, and root, or TS_PERMIT_CERT_UID. Where `tailscale serve`\n' +
+      'stands in front no pair is needed here. The first one takes up to two minutes.',
     options: [
       {
         name: 'name',

@@ -195,6 +195,28 @@ test('what judges tokens of issuers lies in a chunk of its own, with jose, and n
   }
 });
 
+test('TLS is loaded where a pair is set, and what makes certificates by one command alone', () => {
+  const { outputs } = made.metafile;
+  const inputsOf = (...sources: string[]) =>
+    ['src/main.ts', ...sources]
+      .flatMap((s) => [...loads(outputs, outputOf(outputs, s))])
+      .flatMap((p) => Object.keys(outputs[p]?.inputs ?? {}));
+  const makers = /node_modules\/(@peculiar|tsyringe|pvtsutils|asn1js)\//;
+  for (const face of [
+    'src/cli/run.ts',
+    'src/cli/stdio.ts',
+    'src/cli/serve.ts',
+    'src/cli/doctor.ts',
+    'src/cli/product.ts',
+    'src/cli/tls.ts',
+  ])
+    expect(
+      inputsOf('src/cli/run.ts', face).filter((f) => makers.test(f) || f === 'src/edge/tls.ts'),
+      face,
+    ).toEqual([]);
+  expect(inputsOf('src/cli/self_signed.ts').some((f) => makers.test(f))).toBe(true);
+});
+
 test('none of Node’s own modules is imported in a way that loads all of it', () => {
   for (const [name, text] of made.files)
     expect(

@@ -239,6 +239,32 @@ describe('tls tailscale', () => {
     expect(readFileSync(key)).not.toEqual(before);
   });
 
+  test('what a CA has issued for this name is renewed without a word; for another name it is not', async () => {
+    const ca = join(dir, 'ca');
+    const openssl = (...args: string[]) =>
+      execFileSync('openssl', args, { stdio: ['ignore', 'pipe', 'ignore'], encoding: 'utf8' });
+    const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+    openssl('req', '-x509', ...ec, '-keyout', `${ca}.key`, '-out', `${ca}.pem`, '-days', '90', '-subj', '/CN=A CA');
+    const signed = (name: string) => {
+      const at = join(dir, 'leaf');
+      writeFileSync(`${at}.ext`, `subjectAltName=DNS:${name}`);
+      openssl('req', '-new', ...ec, '-keyout', `${at}.key`, '-out', `${at}.csr`, '-subj', `/CN=${name}`);
+      const by = ['-CA', `${ca}.pem`, '-CAkey', `${ca}.key`, '-CAcreateserial', '-extfile', `${at}.ext`];
+      const cert = openssl('x509', '-req', '-in', `${at}.csr`, '-days', '90', ...by);
+      return readFileSync(`${at}.key`, 'utf8') + cert + readFileSync(`${ca}.pem`, 'utf8');
+    };
+    pem = signed(NAME);
+    const first = await ran(tailscale, {}, flags());
+    expect(first.out).toContain('issuer       CN=A CA');
+    expect(first.out).toContain('(and 1 of its chain)');
+    pem = signed(NAME);
+    expect((await ran(tailscale, {}, flags())).code).toBe(0);
+    pem = signed('other.tail-fake.ts.net');
+    expect(await refused(ran(tailscale, { name: 'other.tail-fake.ts.net' }, flags()))).toMatchObject({
+      code: 'conflict',
+    });
+  });
+
   test('a pair of another name or of our own making is not its to replace', async () => {
     await ran(make, {});
     expect(await refused(ran(tailscale, {}, flags()))).toMatchObject({ code: 'conflict' });
