@@ -27,6 +27,7 @@ import { createRefusals, json, type Refusal, type Visit } from './refusals.ts';
 import { rpcError } from './results.ts';
 import { OVER_TLS, SECURITY_HEADERS, secured } from './security_headers.ts';
 import { createSessions } from './sessions.ts';
+import { isStream } from './streams.ts';
 import { peerOf, reachedAt } from './tailnet_socket.ts';
 import { createTransferRoute } from './transfers.ts';
 
@@ -240,7 +241,12 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   app.all('/mcp', async (c) => {
     const visit = c.get('visit');
     const response = await mcp.fetch(c.req.raw, visit);
-    if (visit.lasting) node.lasting(c.env?.outgoing);
+    const outgoing = c.env?.outgoing;
+    if (visit.lasting) {
+      node.lasting(outgoing);
+      if (isStream(response) && outgoing?.destroyed === false) outgoing.once('close', visit.lasting);
+      else visit.lasting();
+    }
     return response;
   });
   app.notFound((c) => {

@@ -13,6 +13,7 @@ import { type Behind, claimed, isRecord, REVISION } from './behind.ts';
 import { type Message, readBody } from './body.ts';
 import type { Challenges } from './challenges.ts';
 import { narrowOf } from './gate.ts';
+import { createConnections } from './limits_connections.ts';
 import { type Caller, type McpFactory, withCaller } from './mcp.ts';
 import type { Recognise } from './recognise.ts';
 import { json, type Refusals, retryAfter, type Visit } from './refusals.ts';
@@ -22,6 +23,9 @@ import { isStream, jsonWhenSingle, KEEP_ALIVE_MS, streamWhenSlow } from './strea
 
 /** Enough for every client of one host; each holds a connection, and those are bounded by address already. */
 const MOST_SUBSCRIPTIONS = 64;
+/** Streams that one principal holds open, in sessions and without: the others shall find some. */
+const MOST_STREAMS_OF_ONE = 16;
+const MOST_STREAMS = 256;
 
 export interface McpRoute {
   fetch(request: Request, visit: Visit): Promise<Response>;
@@ -79,6 +83,7 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
     keepAliveMs: KEEP_ALIVE_MS,
     onerror: (err) => o.log.debug({ err }, 'mcp http'),
   });
+  const streams = createConnections({ perAddress: MOST_STREAMS_OF_ONE, inAll: MOST_STREAMS });
   const allow = sessions ? 'GET, POST, DELETE' : 'POST';
 
   async function fetch(request: Request, visit: Visit): Promise<Response> {
@@ -136,7 +141,10 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
       // 2025-11-25 would have the call go on for a client that comes back for its answer; nobody can come back here.
       if (asked.legacy) caller.gone = request.signal;
     }
-    if (method === 'subscriptions/listen') visit.lasting = true;
+    if (method === 'subscriptions/listen') {
+      const refused = lasts(asked, id);
+      if (refused) return refused;
+    }
     asked.what = target?.what ?? (method ?? 'a response').slice(0, 160);
     const options = { parsedBody: message, authInfo: withCaller(caller) };
     if (asked.legacy && sessions) {
@@ -147,6 +155,17 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
       }
     }
     return finish(asked, handler.fetch(request, options));
+  }
+
+  /** Its answer is a stream that the client holds open: there are so many of them. */
+  function lasts({ visit, caller, what }: Asked, id: unknown): Response | null {
+    const entered = streams.enter(caller.principal?.id ?? '');
+    if ('refused' in entered) {
+      const error = new OpsError('limit', 'Too many streams are open.', { hint: 'Close one.', retryAfterMs: 5_000 });
+      return refusals.answer(visit, { status: 429, what, error, id, headers: retryAfter(5_000) });
+    }
+    visit.lasting = entered.leave;
+    return null;
   }
 
   const sessionOf = ({ caller }: Asked, sessionId: string) => sessions?.find(sessionId, caller.principal?.id ?? '');
@@ -160,10 +179,13 @@ export function createMcpRoute(o: McpRouteOptions): McpRoute {
   }
 
   async function inSession(asked: Asked, sessionId: string): Promise<Response> {
-    const { request, visit, caller, message } = asked;
+    const { request, caller, message } = asked;
     const handle = sessionOf(asked, sessionId);
     if (!handle) return sessionGone(asked);
-    if (request.method === 'GET') visit.lasting = true;
+    if (request.method === 'GET') {
+      const refused = lasts(asked, undefined);
+      if (refused) return refused;
+    }
     const options = { authInfo: withCaller(caller), ...(message ? { parsedBody: message } : {}) };
     return finish(asked, handle(request, options));
   }

@@ -29,8 +29,8 @@ export interface Visit {
   principal?: Principal;
   /** It has its audit record. */
   recorded: boolean;
-  /** Its answer is a stream that the client holds open. */
-  lasting?: boolean;
+  /** Its answer is a stream that the client holds open; called when that ends. */
+  lasting?: () => void;
 }
 
 export interface Refusal {

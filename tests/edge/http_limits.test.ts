@@ -327,6 +327,34 @@ describe('streams', () => {
     expect(await text).toContain('acknowledged');
   });
 
+  test('one principal holds so many open; another one finds some, and what ends is free again', async () => {
+    const w = await start({ http: { sessions: { enabled: true, max: 64, idleMinutes: 30 } } });
+    const held: AbortController[] = [];
+    // What nobody refers to is closed by fetch itself.
+    const answers: Response[] = [];
+    open.push(() => held.forEach((h) => void h.abort()));
+    const listen = async (token: string) => {
+      const began = await w.post(INIT, { authorization: `Bearer ${token}` });
+      await began.text();
+      const headers = {
+        'mcp-session-id': began.headers.get('mcp-session-id') as string,
+        authorization: `Bearer ${token}`,
+        accept: 'text/event-stream',
+      };
+      const stop = new AbortController();
+      held.push(stop);
+      const response = await fetch(w.url, { headers, signal: stop.signal });
+      answers.push(response);
+      return response.status;
+    };
+    for (let i = 0; i < 16; i++) expect(await listen('full')).toBe(200);
+    expect(await listen('full')).toBe(429);
+    expect(await listen('other')).toBe(200);
+    expect(w.records.filter((r) => r.code === 'limit')).toHaveLength(1);
+    held[3]?.abort();
+    await expect.poll(() => listen('full')).toBe(200);
+  });
+
   test('a stop does not wait for ever for a call', async () => {
     const w = await start({ drainMs: 50 });
     stage.aborted = 0;
