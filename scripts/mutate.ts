@@ -24,6 +24,7 @@ const leaves = 'src/policy/shape.ts';
 const asking = 'src/policy/approve.ts';
 const rules = 'src/policy/rules.ts';
 const deciding = 'src/policy/deciding.ts';
+const tailnet = 'src/policy/tailnet.ts';
 
 export const MUTATIONS: readonly Mutation[] = [
   {
@@ -225,6 +226,102 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/policy/security.ts',
     find: "if (shown.listener !== 'tailnet') {",
     put: "if (shown.listener === 'tailnet') {",
+  },
+  {
+    what: 'a login header is believed',
+    file: tailnet,
+    find: "return header === login || decoded(header) === login ? null : 'a login",
+    put: "return header !== login || decoded(header) === login ? null : 'a login",
+  },
+  {
+    what: 'a machine with tags may say that it is somebody',
+    file: tailnet,
+    find: "return header === undefined ? null : 'a login for a machine that has tags'",
+    put: 'return null',
+  },
+  {
+    what: 'a machine that says nobody’s login is let in',
+    file: tailnet,
+    find: "if (header === undefined) return 'no login for a machine that has a user';",
+    put: 'if (header === undefined) return null;',
+  },
+  {
+    what: 'an expired machine is let in',
+    file: tailnet,
+    find: 'if (whois.expired || ',
+    put: 'if (',
+  },
+  {
+    what: 'people of other tailnets are let in',
+    file: tailnet,
+    find: 'if (whois.shared && !rules.shared)',
+    put: 'if (whois.shared && rules.shared)',
+  },
+  {
+    what: 'whoever is of another tailnet has the name of one of this',
+    file: tailnet,
+    find: "`tailnet:${shared ? 'shared:' : ''}`",
+    put: "`tailnet:${shared ? '' : ''}`",
+  },
+  {
+    what: 'every process of this host has the rights of its owner',
+    file: tailnet,
+    find: 'if (p.guard.isSelf(whois.node))',
+    put: "if (p.guard.isSelf(''))",
+  },
+  {
+    what: 'a bad token is made good by the machine it came from',
+    file: tailnet,
+    find: 'if (shown.bearer !== undefined) return p.bearer(shown);',
+    put: "if (shown.bearer === 'token') return p.bearer(shown);",
+  },
+  {
+    what: 'a token of this host is good from the Internet',
+    file: tailnet,
+    find: "if (!('principal' in found) || found.principal.kind === 'jwt') return found;",
+    put: 'if (found) return found;',
+  },
+  {
+    what: 'a request from the Internet is taken for one of the tailnet',
+    file: tailnet,
+    find: 'shown.header(FUNNEL) === undefined ?',
+    put: "shown.header(FUNNEL) !== 'x' ?",
+  },
+  {
+    what: 'a role that this server does not have is given',
+    file: tailnet,
+    find: 'if (role !== null && exists(role))',
+    put: 'if (role !== null)',
+  },
+  {
+    what: 'a grant that was meant narrower gives the whole role',
+    file: tailnet,
+    find: "key === 'role' && more.length === 0 && typeof role",
+    put: 'key !== undefined && typeof role',
+  },
+  {
+    what: 'a hole in what tailscaled serves is overlooked',
+    file: tailnet,
+    find: 'if (trouble) return no(trouble);',
+    put: '',
+  },
+  {
+    what: 'a list of addresses is one address',
+    file: 'src/policy/tailnet_headers.ts',
+    find: '!/^[0-9a-f.:]{2,45}$/i.test(forwardedFor)) return null;\n  const ip = parseIp(forwardedFor);',
+    put: "forwardedFor.length > 500) return null;\n  const ip = parseIp(forwardedFor.split(', ')[0] as string);",
+  },
+  {
+    what: 'Funnel is looked for once',
+    file: 'src/policy/tailnet_guard.ts',
+    find: 'if (found && o.elapsed() - found.atMs < FRESH_MS)',
+    put: 'if (found)',
+  },
+  {
+    what: 'plain TCP to the socket of the tailnet is nothing',
+    file: 'src/policy/tailnet_guard.ts',
+    find: "if (kind === 'tcp')\n",
+    put: "if (kind === ('never' as never))\n",
   },
 ];
 

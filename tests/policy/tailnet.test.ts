@@ -190,6 +190,7 @@ describe('whoever is known is not always wanted', () => {
   test.each([
     ['another tailnet’s', () => as('whois-sharee.json')(), { 'tailscale-user-login': 'bob@elsewhere.test' }],
     ['an expired machine', () => as('whois-user-expired.json')(), {}],
+    ['one that has by tailscaled’s word alone', () => node({ expired: true }), {}],
     ['a key that has run out by its own date', () => node({ keyExpiresAtMs: NOW }), {}],
     ['a login that looks like a tag', () => node({ login: 'tag:ci' }), { 'tailscale-user-login': 'tag:ci' }],
     [
