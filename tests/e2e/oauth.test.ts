@@ -202,6 +202,11 @@ describe.skipIf(!real)('tokens that are JWTs', () => {
     expect(challenge).toMatch(/resource_metadata="https:/);
   });
 
+  test('the doctor finds nothing wrong', async () => {
+    const { check } = await p.app.auth();
+    expect(await check()).toEqual([{ name: 'home', issuer: p.issuer.url, trouble: null }]);
+  });
+
   test('a token for another server, an ID token and a token with one letter changed are no good', async () => {
     const other = await tokenBySignIn('system:read', 'https://other.example.test/mcp');
     expect(decodeJwt(other).aud).toBe('https://other.example.test/mcp');
@@ -233,9 +238,11 @@ describe.skipIf(!real)('tokens that are JWTs', () => {
     const session = await signedIn('2026-07-28', 'bob');
     const before = session.keeper.kept?.access_token ?? '';
     expect(await status(before)).toBe(200);
+    await session.client.callTool({ name: 'system_overview', arguments: {} });
     p.issuer.rotate();
-    // Remembered and still within ten minutes of the keys: it serves on.
+    // Remembered and still within ten minutes of the keys: it serves on, and the client notices nothing.
     expect(await status(before)).toBe(200);
+    await session.client.callTool({ name: 'system_overview', arguments: {} });
     const after = await tokenBySignIn('system:read');
     // The set was asked for a moment ago: the new key is found once the cooldown is over, and until then one is told when.
     const soon = await overview(after);
@@ -243,8 +250,11 @@ describe.skipIf(!real)('tokens that are JWTs', () => {
       expect([soon.status, Number(soon.headers.get('retry-after'))]).toEqual([503, expect.closeTo(15, -2)]);
       await later(31_000, async () => expect(await status(after)).toBe(200));
     }
-    // By now the set was read again: the key of before is gone, and with it all that it had signed.
+    // By now the set was read again: the key of before is gone, and with it all that it had signed. The client is sent to sign in anew.
     expect(await status(before)).toBe(401);
+    await expect(session.client.callTool({ name: 'system_overview', arguments: {} })).rejects.toThrow();
+    await finish(session, 'bob');
+    expect(textOf(await session.client.callTool({ name: 'system_overview', arguments: {} }))).toContain('hostname');
   });
 
   test.each([
@@ -312,6 +322,15 @@ describe.skipIf(!real)('tokens that say nothing by themselves', () => {
     for (let i = 0; i < 3; i++) await client.callTool({ name: 'system_overview', arguments: {} });
     expect(p.issuer.asked.filter((u) => u === '/token/introspection').length).toBe(before);
     expect(before).toBeGreaterThan(0);
+  });
+
+  test('the doctor tries our own name at the issuer', async () => {
+    const { check } = await p.app.auth();
+    expect(await check()).toEqual([{ name: 'home', issuer: p.issuer.url, trouble: null }]);
+    const { chmodSync } = await import('node:fs');
+    chmodSync(`${p.dir}/secret`, 0o644);
+    expect((await check())[0]?.trouble).toMatch(/may be read by others/);
+    chmodSync(`${p.dir}/secret`, 0o600);
   });
 
   test('one that was revoked is out within half a minute; an unknown one at once; nobody new while the issuer is away', async () => {

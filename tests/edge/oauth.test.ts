@@ -6,7 +6,7 @@ import { challengeFacts, metadata, metadataPaths } from '../../src/edge/oauth.ts
 import { createAuthenticate } from '../../src/policy/authenticate.ts';
 import type { Recognised } from '../../src/policy/credentials.ts';
 import { DOWN, HOME, METADATA, RESOURCE, START_S, tokenOf, type World, world } from '../policy/oauth_issuer.ts';
-import { modern, TOKENS, type Web, web } from './fixture-http.ts';
+import { legacy, modern, TOKENS, type Web, web } from './fixture-http.ts';
 
 const RESOURCE_FACTS = {
   uri: RESOURCE,
@@ -134,6 +134,25 @@ describe('challenges', () => {
     at.at.ms += 90_000;
     expect(await challenge(asking(w, `Bearer ${token}`))).toMatch(/^401 .*it has expired/);
   });
+});
+
+test('a session of 2025 is no key: its token runs out in the middle, and nobody else’s token opens it', async () => {
+  const { w, at } = house();
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } };
+  const authorization = `Bearer ${tokenOf({ claims: { exp: START_S + 60 } })}`;
+  const opened = await w.post(legacy('initialize', params), { authorization });
+  const session = {
+    'mcp-session-id': opened.headers.get('mcp-session-id') ?? '',
+    'mcp-protocol-version': '2025-11-25',
+  };
+  expect(session['mcp-session-id']).not.toBe('');
+  const list = (token: string) => w.post(legacy('tools/list'), { ...session, authorization: token });
+  expect((await list(authorization)).status).toBe(200);
+  expect((await list(`Bearer ${tokenOf({ claims: { sub: 'mallory' } })}`)).status).toBe(404);
+  at.at.ms += 90_000;
+  expect(await challenge(list(authorization))).toMatch(/^401 .*it has expired.*resource_metadata=/);
+  // The same person with a new token goes on.
+  expect((await list(`Bearer ${tokenOf({}, START_S + 90)}`)).status).toBe(200);
 });
 
 test('who it was stands in the record, by issuer and subject', async () => {
