@@ -25,6 +25,7 @@ const asking = 'src/policy/approve.ts';
 const rules = 'src/policy/rules.ts';
 const deciding = 'src/policy/deciding.ts';
 const tailnet = 'src/policy/tailnet.ts';
+const oauth = (part: string) => `src/policy/oauth/${part}.ts`;
 
 export const MUTATIONS: readonly Mutation[] = [
   {
@@ -322,6 +323,78 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/policy/tailnet_guard.ts',
     find: "if (kind === 'tcp')\n",
     put: "if (kind === ('never' as never))\n",
+  },
+  {
+    what: 'a token may choose any algorithm',
+    file: oauth('claims'),
+    find: '!(issuer.algorithms as readonly string[]).includes(alg)',
+    put: 'false',
+  },
+  {
+    what: 'a token for one more audience than ours is let in',
+    file: oauth('claims'),
+    find: 'audience.every((one)',
+    put: 'audience.some((one)',
+  },
+  {
+    what: 'a token that is bound to a key of its holder is let in',
+    file: oauth('claims'),
+    find: "  if (Object.hasOwn(claims, 'cnf')) return 'bound';\n",
+    put: '',
+  },
+  {
+    what: 'a token may live as long as its issuer likes',
+    file: oauth('claims'),
+    find: "return exp - iat > maxAgeS ? 'lifetime' : null;",
+    put: 'return null;',
+  },
+  {
+    what: 'two texts of one token are two tokens',
+    file: oauth('token'),
+    find: "return bytes.toString('base64url') === text ? bytes : null;",
+    put: 'return bytes;',
+  },
+  {
+    what: 'a token is remembered without its signature',
+    file: oauth('token'),
+    find: 'digest(header, payload, signature)',
+    put: 'digest(header, payload)',
+  },
+  {
+    what: 'a claim may stand in a token twice',
+    file: oauth('strict_json'),
+    find: '      if (names.has(name)) return false;\n',
+    put: '',
+  },
+  {
+    what: 'a key that was withdrawn serves on',
+    file: oauth('keys'),
+    find: 'key.withdrawn = !',
+    put: 'key.withdrawn = false && !',
+  },
+  {
+    what: 'keys of an issuer that is away serve for ever',
+    file: oauth('keys'),
+    find: 'return !key.withdrawn && ageMs() < TIMES.keysLastMs;',
+    put: 'return !key.withdrawn;',
+  },
+  {
+    what: 'each unknown key is asked for',
+    file: oauth('keys'),
+    find: '    if (refreshing === null && waitMs() > 0) return Promise.resolve();\n',
+    put: '',
+  },
+  {
+    what: 'the issuer of a token is whoever stands first',
+    file: oauth('index'),
+    find: 'byName.get(read.payload.iss as string)',
+    put: 'all[0]',
+  },
+  {
+    what: 'what an issuer said of a token counts for ever',
+    file: oauth('introspection'),
+    find: '!revoked && elapsed() - saidAtMs < TIMES.activeMs',
+    put: '!revoked',
   },
 ];
 
