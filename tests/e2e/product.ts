@@ -91,7 +91,8 @@ export interface Served {
 }
 
 export async function serve(at: Place, args: string[] = []): Promise<Served> {
-  const child = spawn(process.execPath, [launcher, 'serve', '--http-port', '0', ...args], {
+  const port = args.includes('--http-port') ? [] : ['--http-port', '0'];
+  const child = spawn(process.execPath, [launcher, 'serve', ...port, ...args], {
     env: at.env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
