@@ -8,6 +8,7 @@ import { OpsError } from '../core/errors.ts';
 import type { Listener } from '../policy/credentials.ts';
 import { createApprovalRoute } from './approvals.ts';
 import { behind } from './behind.ts';
+import { nameToTell } from './binding.ts';
 import { createChallenges } from './challenges.ts';
 import { createAddressOf, createTrusts } from './client.ts';
 import { createFast } from './fast.ts';
@@ -101,7 +102,8 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   });
   let boundPort = http.port;
   let closing = false;
-  const endpoint = () => `${http.url ?? `http${o.tls ? 's' : ''}://${printable(http.host)}:${boundPort}`}/mcp`;
+  const told = nameToTell(http.host, o.tls?.facts().names ?? null);
+  const endpoint = () => `${http.url ?? `http${o.tls ? 's' : ''}://${told}:${boundPort}`}/mcp`;
 
   /** What comes before the route, on either way, and once for each request: Host, Origin, rate of the address. */
   function knock(
@@ -240,7 +242,10 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   );
   app.all('/mcp', async (c) => {
     const visit = c.get('visit');
-    const response = await mcp.fetch(c.req.raw, visit);
+    const response = await mcp.fetch(c.req.raw, visit).catch((thrown) => {
+      visit.lasting?.();
+      throw thrown;
+    });
     const outgoing = c.env?.outgoing;
     if (visit.lasting) {
       node.lasting(outgoing);
@@ -306,6 +311,3 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
 /** For records. Who reads them must not be able to use a transfer's handle, or a link. */
 const asked = ({ method, path }: { method: string; path: string }) =>
   `${method} ${/^\/(?:transfers|approvals)(?=\/)/.exec(path)?.[0] ?? path}`.slice(0, 160);
-
-const printable = (host: string) =>
-  host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
