@@ -276,3 +276,17 @@ test('what sends notices is loaded with the first one, and nodemailer with the f
   expect(sources('src/host/notify/index.ts', 'src/host/notify/post.ts').join()).not.toContain('nodemailer');
   expect(sources('src/host/notify/smtp.ts').join()).toContain('nodemailer');
 });
+
+test('what counts with other instances is loaded where limits.shared.url is set, and of its packages only what is asked', () => {
+  const { outputs } = made.metafile;
+  const sources = (...faces: string[]) =>
+    ['src/main.ts', 'src/cli/run.ts', ...faces]
+      .flatMap((s) => [...loads(outputs, outputOf(outputs, s))])
+      .flatMap((p) => Object.keys(outputs[p]?.inputs ?? {}));
+  const packages = (f: string) => /node_modules\/(?:ioredis|rate-limiter-flexible)\//.test(f);
+  for (const face of ['stdio', 'serve', 'doctor', 'product'])
+    expect(sources(`src/cli/${face}.ts`).filter(packages), face).toEqual([]);
+  const shared = sources('src/edge/limits_redis.ts').filter(packages);
+  expect(shared.join()).toContain('RateLimiterRedis.js');
+  expect(shared.join()).not.toMatch(/RateLimiter(Mongo|Prisma|Drizzle|Memory|Valkey)/);
+});
