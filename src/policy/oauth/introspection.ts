@@ -22,7 +22,8 @@ export interface Introspection {
   check(): Promise<string | null>;
 }
 
-type Said = { claims: Record<string, unknown> } | { fault: Fault };
+/** `unread`: the issuer makes nothing of this one token, and may be well all the same. */
+type Said = { claims: Record<string, unknown> } | { fault: Fault; unread?: number };
 
 export function createIntrospection(
   issuer: Issuer,
@@ -50,6 +51,9 @@ export function createIntrospection(
       ...(client ? { client } : {}),
       ...(caFile === undefined ? {} : { caFile }),
     });
+    // By RFC 7662 it would say `active: false`. Were it taken for an outage, whoever finds a token that it chokes on could shut all others out.
+    if ((status === 400 || status === 413 || status === 422) && !blamesUs(body))
+      return { fault: 'inactive', unread: status };
     if (status !== 200 || typeof body !== 'object' || body === null || Array.isArray(body))
       throw new OpsError(
         'unavailable',
@@ -70,7 +74,7 @@ export function createIntrospection(
       if ('fault' in said) {
         if (refused.size >= MOST_REFUSED) refused.delete(refused.keys().next().value as string);
         refused.set(key, { fault: said.fault, untilMs: elapsed() + TIMES.inactiveMs });
-        return said;
+        return { fault: said.fault };
       }
       return confirmed(said.claims, token, key);
     } catch (thrown) {
@@ -128,11 +132,15 @@ export function createIntrospection(
     judge: once,
     check: () =>
       say('deckhand-doctor').then(
-        () => null,
+        (said) => ('unread' in said ? `It answers ${said.unread} when asked about a token that nobody has.` : null),
         (thrown) => whyOf(thrown),
       ),
   };
 }
+
+/** RFC 6749 5.2: the client's name or secret is wrong, and that is so for every token. */
+const blamesUs = (body: unknown): boolean =>
+  /^(invalid_client|unauthorized_client)$/.test(String((body as { error?: unknown } | null)?.error));
 
 /** The issuer has answered over a connection of its own: what is missing of times and names is its business, the audience is ours. */
 function saidFault(claims: Record<string, unknown>, issuer: Issuer, nowS: number): Fault | null {
