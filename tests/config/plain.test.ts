@@ -13,6 +13,18 @@ test('most settings have one; what only the schema can tell has none', () => {
   expect(all.filter((s) => !s.plain).map((s) => s.path)).toEqual([
     'http.url',
     'http.allowedOrigins',
+    'http.trustedProxies',
+    'http.tls.certFile',
+    'http.tls.keyFile',
+    'auth.resource',
+    'auth.issuers',
+    'tailnet.socket',
+    'tailnet.capability',
+    'tailnet.service',
+    'roles',
+    'principals',
+    'limits.shared.url',
+    'limits.shared.passwordFile',
     'docker.endpoint',
     'docker.certPath',
     'docker.engines',
@@ -21,6 +33,7 @@ test('most settings have one; what only the schema can tell has none', () => {
     'net.allow',
     'net.deny',
     'peers',
+    'notify.channels',
     'approvals.rules',
   ]);
 });

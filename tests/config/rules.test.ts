@@ -25,7 +25,7 @@ test.each<[string, string, string]>([
   [
     'a token without its kind',
     '{principal: laptop, decide: deny}',
-    'FILE:3: approvals.rules[0].principal is "laptop"; expected a principal such as token:laptop, stdio:1000 or cli:*, or *.',
+    'FILE:3: approvals.rules[0].principal is "laptop"; expected a principal such as token:laptop, stdio:1000, jwt:home:*, tailnet:alice@example.com or cli:*, or *.',
   ],
   [
     'no name of a tool',

@@ -61,7 +61,8 @@ function any(s: Setting): fc.Arbitrary<unknown> {
     );
   const endpoint = fc.constantFrom('unix:///run/docker.sock', 'tcp://192.0.2.1:2376', 'ssh://me@host.example');
   if (s.path === 'docker.endpoint') return endpoint;
-  if (s.path === 'docker.certPath') return fc.stringMatching(/^\/[a-z]{1,20}$/);
+  if (/^(?:docker\.certPath|http\.tls\..*|limits\.shared\.passwordFile)$/.test(s.path))
+    return fc.stringMatching(/^\/[a-z]{1,20}$/);
   if (s.path === 'docker.mountRoots') return fc.array(fc.stringMatching(/^\/[a-z]{1,20}$/), { maxLength: 3 });
   if (s.path === 'docker.allow' || s.path === 'docker.protect')
     return fc.array(fc.stringMatching(/^[a-z0-9*][a-z0-9*._-]{0,15}$/), { maxLength: 3 });
@@ -100,9 +101,27 @@ function any(s: Setting): fc.Arbitrary<unknown> {
   if (s.path === 'files.deny') return fc.array(fc.stringMatching(/^\/?[a-z*][a-z*.]{0,9}$/), { maxLength: 3 });
   if (s.path === 'processes.protect')
     return fc.array(fc.stringMatching(/^[a-zA-Z0-9 ()_:.-]{1,15}\*?$/), { maxLength: 3 });
+  if (s.path in WRITTEN) return WRITTEN[s.path] as fc.Arbitrary<unknown>;
   if (s.path.startsWith('tools.')) return fc.array(fc.stringMatching(/^[a-z][a-z_]{2,10}$/), { maxLength: 3 });
   return s.folder ? text.map((t) => `/${t}`) : fc.stringMatching(/^[a-z0-9.]{1,20}$/);
 }
+
+/** Settings that take little more than what is written here. */
+const WRITTEN: Record<string, fc.Arbitrary<unknown>> = {
+  'tailnet.socket': fc.stringMatching(/^\/run\/[a-z ]{0,9}[a-z]$/),
+  'tailnet.localApi': fc.stringMatching(/^\/run\/[a-z ]{0,9}[a-z]$/),
+  'tailnet.capability': fc.stringMatching(/^[a-z]{1,9}\.com\/cap\/[a-z]{1,9}$/),
+  'tailnet.service': fc.stringMatching(/^svc:[a-z][a-z0-9]{0,9}$/),
+  'auth.resource': fc.constantFrom('https://host.example/mcp', 'https://host.example:8443'),
+  // Maps with defaults read back with them.
+  'auth.issuers': fc.constant([]),
+  'auth.scopes': fc.constantFrom(['system:read'], ['system:read', 'logs:read']),
+  'notify.channels': fc.constant([]),
+  'http.trustedProxies': fc.constantFrom([], ['127.0.0.1', '10.0.0.0/8']),
+  'limits.shared.url': fc.constantFrom('redis://127.0.0.1:6379', 'unix:/run/valkey.sock'),
+  roles: fc.constantFrom([], [{ name: 'deploy', scopes: ['viewer'], allow: ['container:web-*'], deny: [] }]),
+  principals: fc.constantFrom([], [{ who: 'tailnet:alice@example.com', roles: ['viewer'], allow: [], deny: [] }]),
+};
 
 test('any config that is accepted is printed without its secrets, and what is printed reads back as the same values', async () => {
   const { load, write } = place();
