@@ -5,7 +5,7 @@
  */
 import type { Clock } from './ports.ts';
 
-export type Kind = 'denied' | 'unauthenticated' | 'limited' | 'forged';
+export type Kind = 'denied' | 'unauthenticated' | 'unknown' | 'limited' | 'forged';
 export type Kinds = Partial<Record<Kind, number>>;
 
 /** `id`: a principal, or `address:` with the address as limits count it. */

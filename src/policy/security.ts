@@ -195,6 +195,8 @@ export function createSecurity(o: {
     turnedAway({ code, who, address, count: n }) {
       if (code === 'limit') count('limited', who, address, n);
       else if (code === 'permission') count(who === undefined ? 'unauthenticated' : 'denied', who, address, n);
+      // Nobody could say who it is: an issuer is away, or somebody makes up tokens that only a newer key could have signed.
+      else if (code === 'unavailable' && who === undefined) count('unknown', who, address, n);
     },
 
     forged,

@@ -221,6 +221,11 @@ describe('bursts', () => {
     for (let i = 0; i < 20; i++) security.turnedAway({ code: 'limit', who: undefined, address: '10.0.0.1' });
     security.watch(() => ({ principal: token('a') }))(shown());
     expect(records.map((r) => r.kind)).toEqual(['burst', 'new_principal']);
+    // A tool whose part of the host is away turns nobody away; who cannot be told apart is.
+    for (let i = 0; i < 50; i++) security.turnedAway({ code: 'unavailable', who: 'token:a', address: '10.0.0.2' });
+    expect(records).toHaveLength(2);
+    for (let i = 0; i < 20; i++) security.turnedAway({ code: 'unavailable', who: undefined, address: '10.0.0.2' });
+    expect(records[2]).toMatchObject({ kind: 'burst', address: '10.0.0.2', kinds: { unknown: 20 } });
   });
 
   test('refused requests and refused calls are both seen, each once', async () => {
