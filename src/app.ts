@@ -100,6 +100,7 @@ export function auditOf(dir: string): AuditFiles {
   return auditFiles(resolve(dir));
 }
 export const auditLine = lineOf;
+export { becomeOwner };
 /** Of commands that want nothing else of the house. */
 export const askTailnet = async ({ tailnet }: Loaded['config']) =>
   (await import('./host/tailnet/index.ts')).createTailnet({ socket: tailnet.localApi });

@@ -27,6 +27,7 @@ export async function make({ own, io, load }: Run): Promise<number> {
   const now = Date.now();
   const names = [...new Set([...given, ...ownNames(config.http)])].slice(0, MOST_NAMES);
   const { selfSigned } = await import('./self_signed.ts');
+  await asOwner(own.out, config.state.dir);
   writePair(place, await selfSigned({ names, now, notAfterMs: now + days * DAY_MS }));
   const { facts } = await readPair(place, now);
   if (own.json) io.out(json(place, facts, io.outTty));
@@ -43,6 +44,8 @@ export async function tailscale({ own, io, load, signal }: Run): Promise<number>
     typeof own.name === 'string' ? own.name.toLowerCase().replace(/\.$/, '') : await ownDomain(tailnet, signal);
   if (own.force !== true) await refuseOther(place, name);
   const pair = await tailnet.certificate(name, { signal });
+  // Asked as root, who may; written as the state folder's owner.
+  await asOwner(own.out, config.state.dir);
   const before = await readCertificate(place.certFile).catch(() => null);
   writePair(place, { cert: pair.cert, key: pair.key });
   const { facts } = await readPair(place, Date.now());
@@ -78,6 +81,14 @@ export async function show({ own, io, load }: Run): Promise<number> {
   // Whatever keeps it from being served is the command's failure.
   await readPair(files, Date.now());
   return 0;
+}
+
+/**
+ * In the state folder its owner could lead root anywhere by a link: what is written there is written as that user. A folder that root
+ * names is root's own business; there the files are given to that user.
+ */
+async function asOwner(out: Run['own'][string] | undefined, stateDir: string): Promise<void> {
+  if (out === undefined) (await import('../app.ts')).becomeOwner(stateDir);
 }
 
 type Http = Pick<Loaded['config']['http'], 'host' | 'port' | 'url'>;

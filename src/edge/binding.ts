@@ -86,6 +86,14 @@ async function addressOf(host: string, resolve: Resolve): Promise<string> {
 
 const NO_SUCH_NAME = new Set(['ENOTFOUND', 'ENODATA']);
 
+/** By which name clients on this host are told to come. `certified`: over TLS one of these, where there is any, or they would not trust us. */
+export function nameToTell(host: string, certified: readonly string[] | null): string {
+  const here = reachOf(host) === 'any' ? '127.0.0.1' : host;
+  const told =
+    certified === null || certified.includes(here) ? here : (certified.find((name) => !name.startsWith('*')) ?? here);
+  return told.includes(':') ? `[${told}]` : told;
+}
+
 /** What is allowed, and yet the owner should hear of. */
 export function bindingRemarks({ behindProxy, trustedProxies }: Binding): string[] {
   if (!behindProxy || trustedProxies.length > 0) return [];

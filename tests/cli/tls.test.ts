@@ -107,15 +107,19 @@ describe('tls self-signed', () => {
     expect(existsSync(join(dir, 'state'))).toBe(false);
   });
 
-  test.skipIf(process.geteuid?.() !== 0)('root makes it for the user that the state folder belongs to', async () => {
-    const state = join(dir, 'state');
-    mkdirSync(state, { mode: 0o700 });
-    execFileSync('chown', ['12345:12346', state]);
-    await ran(make, {});
-    for (const path of ['tls', 'tls/key.pem', 'tls/cert.pem'])
-      expect(statSync(join(state, path)), path).toMatchObject({ uid: 12345, gid: 12346 });
-    expect(mode(join(state, 'tls/key.pem'))).toBe('600');
-  });
+  test.skipIf(process.geteuid?.() !== 0)(
+    'in a folder that root names, the pair is the user’s that the state folder belongs to',
+    async () => {
+      const state = join(dir, 'state');
+      mkdirSync(state, { mode: 0o700 });
+      execFileSync('chown', ['12345:12346', state]);
+      const out = join(dir, 'new/tls');
+      await ran(make, { out });
+      for (const path of [join(dir, 'new'), out, join(out, 'key.pem'), join(out, 'cert.pem')])
+        expect(statSync(path), path).toMatchObject({ uid: 12345, gid: 12346 });
+      expect(mode(join(out, 'key.pem'))).toBe('600');
+    },
+  );
 
   test.each([
     [{ days: '0' }, /no number of days/],

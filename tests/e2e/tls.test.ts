@@ -1,12 +1,22 @@
 /** TLS from outside: the product makes its pair, serves it, and clients of all eras that know it call; where a start is refused. */
-import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { get } from 'node:http';
 import { get as getOverTls } from 'node:https';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { describe, expect, test, vi } from 'vitest';
-import { ERAS, type Era, type Place, place, run, serve } from './product.ts';
+import { ERAS, type Era, type Place, place, root, run, serve } from './product.ts';
 
 interface Made {
   certFile: string;
@@ -80,6 +90,12 @@ describe('over TLS', () => {
         'DEPTH_ZERO_SELF_SIGNED_CERT',
       );
 
+      const health = (cert: string) => {
+        const env = { DECKHAND_HTTP_PORT: new URL(server.url).port, DECKHAND_HTTP_TLS_CERT_FILE: cert };
+        return spawnSync(process.execPath, [join(root, 'deploy/docker/health.mjs')], { env, timeout: 10_000 }).status;
+      };
+      expect([health(certFile), health('')]).toEqual([0, 1]);
+
       const plain = await status(get, server.url.replace('https', 'http'));
       expect(plain).toMatchObject({ code: 400, text: expect.stringContaining('This port speaks TLS.') });
       const doctor = JSON.parse((await run(at, ['doctor', '--json', '--http-port', new URL(server.url).port])).out) as {
@@ -138,6 +154,40 @@ describe('over TLS', () => {
       expect(err).toContain('next:');
     }
   }, 60_000);
+});
+
+describe.skipIf(process.geteuid?.() !== 0)('as root, in the state folder of a service’s user', () => {
+  const [uid, gid] = [12345, 12346];
+  async function ofUser(at: Place): Promise<string> {
+    const state = at.env.DECKHAND_STATE_DIR as string;
+    mkdirSync(state, { mode: 0o700 });
+    chownSync(state, uid, gid);
+    // The way to it, as /var/lib is.
+    chmodSync(at.dir, 0o755);
+    return state;
+  }
+
+  test('the pair is that user’s', async () => {
+    using at = place();
+    const state = await ofUser(at);
+    await withPair(at);
+    for (const path of ['tls', 'tls/key.pem', 'tls/cert.pem'])
+      expect(statSync(join(state, path))).toMatchObject({ uid, gid });
+    expect(statSync(join(state, 'tls/key.pem')).mode & 0o777).toBe(0o600);
+  });
+
+  test('a link that this user made leads root nowhere', async () => {
+    using at = place();
+    const state = await ofUser(at);
+    const roots = join(at.dir, 'of-root');
+    mkdirSync(roots, { mode: 0o755 });
+    symlinkSync(roots, join(state, 'tls'));
+    // The control: whom it does not stop.
+    writeFileSync(join(state, 'tls', 'by-root'), '');
+    const { code, err } = await run(at, ['tls', 'self-signed']);
+    expect([code, err]).toEqual([3, expect.stringContaining('EACCES')]);
+    expect(readdirSync(roots)).toEqual(['by-root']);
+  });
 });
 
 describe('where a start is refused', () => {

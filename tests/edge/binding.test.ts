@@ -1,7 +1,14 @@
 /** Where a server may listen: every host by TLS by the owner's word, and what a name means when it is asked. */
 import { expect, test } from 'vitest';
 import type { OpsError } from '../../src/core/errors.ts';
-import { addressToListen, type Binding, bindingRemarks, pairFiles, type Resolve } from '../../src/edge/binding.ts';
+import {
+  addressToListen,
+  type Binding,
+  bindingRemarks,
+  nameToTell,
+  pairFiles,
+  type Resolve,
+} from '../../src/edge/binding.ts';
 
 const NONE = { certFile: null, keyFile: null };
 const PAIR = { certFile: '/c', keyFile: '/k' };
@@ -112,6 +119,20 @@ test('a resolver that is away opens nothing', async () => {
 
 test('the real resolver knows loopback', async () => {
   expect(await addressToListen(bind({ host: 'localhost' }))).toMatch(/^(127\.|::1$)/);
+});
+
+test.each([
+  ['127.0.0.1', null, '127.0.0.1'],
+  ['0.0.0.0', null, '127.0.0.1'],
+  ['::', null, '127.0.0.1'],
+  ['::1', null, '[::1]'],
+  ['nas.lan', null, 'nas.lan'],
+  ['0.0.0.0', ['nas.lan', '127.0.0.1'], '127.0.0.1'],
+  ['0.0.0.0', ['*.home.arpa', 'host.tail.ts.net'], 'host.tail.ts.net'],
+  ['192.168.1.10', ['*.home.arpa'], '192.168.1.10'],
+  ['0.0.0.0', ['2001:db8::1'], '[2001:db8::1]'],
+] as const)('who listens on %s with a certificate for %j tells clients to come to %s', (host, names, told) => {
+  expect(nameToTell(host, names)).toBe(told);
 });
 
 test('one address for all clients of a proxy is worth a word', () => {

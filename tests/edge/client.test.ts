@@ -1,7 +1,8 @@
 /** Whose address counts: forged hops are not believed, and the naive readings that would believe them are shown to. */
 import type { IncomingMessage } from 'node:http';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createAddressOf } from '../../src/edge/client.ts';
+import { createAddressOf, createTrusts } from '../../src/edge/client.ts';
 
 const incoming = (peer: string | undefined, xff?: string, more: Record<string, string> = {}) =>
   ({
@@ -65,6 +66,26 @@ test('other headers that proxies and clients send are not read', () => {
   expect(of(incoming('127.0.0.1', undefined, others))).toBe('127.0.0.1');
   expect(of(incoming('127.0.0.1', '8.8.8.8', others))).toBe('8.8.8.8');
   expect(of(undefined)).toBeUndefined();
+});
+
+test('whatever a client writes itself, it is counted as who it is, through any number of proxies up to the bound', () => {
+  const trusts = createTrusts(PROXIES);
+  const proxies = ['10.0.0.1', '10.0.0.2', 'fd00:1::5', '::ffff:10.0.0.9', '127.0.0.1'];
+  fc.assert(
+    fc.property(
+      fc.string({ maxLength: 200 }).map((s) => s.replace(/[\r\n]/g, '')),
+      fc.array(fc.constantFrom(...proxies, '8.8.4.4', 'junk', ''), { maxLength: 30 }),
+      fc.oneof(fc.ipV4(), fc.ipV6()),
+      fc.array(fc.constantFrom(...proxies), { maxLength: 15 }),
+      (text, forged, real, chain) => {
+        fc.pre(!trusts(real));
+        const xff = [text, ...forged, real, ...chain].join(', ');
+        const counted = createAddressOf(PROXIES)(incoming('127.0.0.1', xff));
+        expect(counted).toBe(createAddressOf(PROXIES)(incoming('127.0.0.1', real)));
+        expect(counted).not.toBe('127.0.0.1');
+      },
+    ),
+  );
 });
 
 test('control: who takes the left-most hop, or believes anybody, takes what a client forged', () => {
