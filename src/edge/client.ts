@@ -2,7 +2,7 @@
  * Whose request this is, by address: the other end of the socket, or, where that is one of `http.trustedProxies`, whom the proxies say
  * they serve. Decides only that; limits and records ask it. `X-Forwarded-For` is read from the right, because every proxy adds whom it
  * heard from at that end and whatever a client made up stands further left. `Forwarded`, `X-Real-IP`, `X-Forwarded-Host` and
- * `X-Forwarded-Proto` are never read: one header that is checked is worth more than five, and our URL is a setting (`http.url`).
+ * `X-Forwarded-Proto` are not read: one header that is checked is worth more than five, and our URL is a setting (`http.url`).
  */
 import type { IncomingMessage } from 'node:http';
 import { holdsIp, type Ip, ipText, type Prefix, parseIp, parsePrefix } from '../core/ip.ts';
