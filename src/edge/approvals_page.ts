@@ -8,6 +8,7 @@ import { reveal } from '../core/foreign.ts';
 import { ago, duration, rfc3339 } from '../core/text.ts';
 import type { Approval } from '../policy/links.ts';
 
+/** No part scrolls by itself: who presses the button has had all of it under the eyes. */
 const STYLE = `
 :root{color-scheme:light dark;--bg:#fff;--fg:#16181d;--dim:#52565e;--line:#c8ccd3;--box:#f3f4f6;--bar:#b45309;--good:#14682d;--bad:#a31621;--press:#fff}
 @media(prefers-color-scheme:dark){:root{--bg:#15171b;--fg:#eceef1;--dim:#a9aeb8;--line:#454a54;--box:#1f2228;--bar:#f0a94a;--good:#7ddc98;--bad:#ff9c94;--press:#15171b}}
@@ -20,7 +21,7 @@ dl{margin:0}
 dt{color:var(--dim);font-size:.875rem}
 dd{margin:0 0 .6rem}
 .theirs{border-left:.25rem solid var(--bar);background:var(--box);padding:.3rem .6rem;overflow-wrap:anywhere;white-space:pre-wrap;unicode-bidi:isolate;direction:ltr}
-pre.theirs{font:.875rem/1.45 ui-monospace,monospace;margin:0;max-height:24rem;overflow:auto}
+pre.theirs{font:.875rem/1.45 ui-monospace,monospace;margin:0}
 .note,.small{color:var(--dim);font-size:.875rem}
 .destroy{color:var(--bad);font-weight:700}
 .said{border:.125rem solid var(--bad);border-radius:.4rem;padding:.5rem .75rem;margin:1rem 0}
@@ -83,9 +84,9 @@ ${o.said === undefined ? '' : `<p class="said" role="alert">${escaped(o.said)}</
 <dl>
 ${list}
 </dl>
-<h2 id="args">Arguments</h2>
-<pre class="theirs" tabindex="0" role="region" aria-labelledby="args">${shown(argumentsIn(a.shown))}</pre>
-${a.diff ? `<h2 id="diff">Difference</h2>\n<pre class="theirs" tabindex="0" role="region" aria-labelledby="diff">${shown(a.diff)}</pre>` : ''}
+<h2>Arguments</h2>
+<pre class="theirs">${shown(argumentsIn(a.shown))}</pre>
+${a.diff ? `<h2>Difference</h2>\n<pre class="theirs">${shown(a.diff)}</pre>` : ''}
 <p class="note">What stands behind a bar may have been written by others. Secrets are left out; what cannot be seen is written out as \\u{…}.</p>
 <form method="post" autocomplete="off">
 <button type="submit" disabled hidden></button>
