@@ -60,7 +60,7 @@ export function createGuard(o: {
   /** Monotonic. */
   elapsed(): number;
 }): Guard {
-  let found: { atMs: number; exposed: Exposure | null; self: string | null } | null = null;
+  let found: { atMs: number; exposed: Exposure | null; self: string } | null = null;
   let asking: Promise<OpsError | null> | null = null;
   let said = '';
 
@@ -72,6 +72,8 @@ export function createGuard(o: {
   async function ask(): Promise<OpsError | null> {
     try {
       const [config, { node: self }] = await Promise.all([o.tailnet.serveConfig(), o.tailnet.status()]);
+      // Whoever runs here could otherwise not be told from the machine's owner.
+      if (self === null) throw new OpsError('unavailable', 'tailscaled does not say which machine this is.');
       const exposed = o.look(config);
       found = { atMs: o.elapsed(), exposed, self };
       if (exposed === null) {
