@@ -1,4 +1,5 @@
 /** What a good token gives, for how long it is remembered, and that nobody gets anything out of what is remembered. */
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Principal } from '../../src/core/call.ts';
 import { canonicalUri } from '../../src/core/oauth.ts';
@@ -175,6 +176,20 @@ describe('it is remembered', () => {
     expect(w.oauth.recognise(tokens[0] as string)).not.toBeInstanceOf(Promise);
     expect(w.oauth.recognise(tokens[1] as string)).toBeInstanceOf(Promise);
   });
+});
+
+test('whatever one letter of a good token is changed to, it is refused; without the change it is let in', async () => {
+  const w = world();
+  const token = tokenOf({ key: 'ed', header: { alg: 'EdDSA' } });
+  expect(await judged(w, token)).toMatch(/^ok/);
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=';
+  await fc.assert(
+    fc.asyncProperty(fc.nat(token.length - 1), fc.constantFrom(...letters), async (at, letter) => {
+      fc.pre(token[at] !== letter);
+      expect(await judged(w, token.slice(0, at) + letter + token.slice(at + 1))).toMatch(/^401/);
+    }),
+    { numRuns: 500 },
+  );
 });
 
 describe('clocks that differ', () => {

@@ -56,7 +56,7 @@ export function refusedFor(fault: Fault): Recognised {
 export function awayFor(name: string, retryAfterMs: number): Recognised {
   const refused = new OpsError('unavailable', `The issuer ${name} cannot be asked now.`, {
     hint: 'Call again in a moment; `deckhand doctor` on the host says what is wrong.',
-    retryAfterMs,
+    retryAfterMs: Math.ceil(retryAfterMs),
   });
   return { refused, status: 503, sent: true };
 }
