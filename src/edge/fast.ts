@@ -64,7 +64,7 @@ export interface FastOptions {
   recognise: Recognise;
   challenges: Challenges;
   /** Host and rate of the address, counted once for both ways. Null: refused, and the long way says so. */
-  knock(incoming: IncomingMessage, host: string): Visit | null;
+  knock(incoming: IncomingMessage): Visit | null;
   maxBodyBytes: number;
   /** What every answer carries; a stream has a `cache-control` of its own. */
   headers: readonly (readonly [string, string])[];
@@ -96,7 +96,7 @@ export function createFast(o: FastOptions): Fast {
     if (incoming.method !== 'POST' || !TARGET.test(url)) return false;
     const told = toldBy(incoming.rawHeaders);
     if (!told || !ordinary(told, o.maxBodyBytes)) return false;
-    const visit = o.knock(incoming, told.host as string);
+    const visit = o.knock(incoming);
     if (!visit) return false;
     const found = o.recognise(visit, (name) => headerOf(incoming, name));
     const narrow = narrowOf(url);

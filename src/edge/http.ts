@@ -11,6 +11,7 @@ import { behind } from './behind.ts';
 import { nameToTell } from './binding.ts';
 import { createChallenges } from './challenges.ts';
 import { createAddressOf, createTrusts } from './client.ts';
+import { createEarly } from './early.ts';
 import { createFast } from './fast.ts';
 import { createGate } from './gate.ts';
 import type { HttpOptions } from './http_options.ts';
@@ -124,19 +125,32 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     const error = counted ? admission.take(visit, authorization) : null;
     return { visit, refused: error && { status: 429, error, headers: rateHeaders(visit, error) } };
   }
-  /** Of requests that left the short way. */
   const knocks = new WeakMap<IncomingMessage, Knock>();
+  /** Asked by each way that a request is tried on, and made once. */
+  function knocked(incoming: IncomingMessage): Knock {
+    const { host, origin, authorization } = incoming.headers;
+    const made = knocks.get(incoming) ?? knock(incoming, host, origin, authorization, true);
+    knocks.set(incoming, made);
+    return made;
+  }
+  const admitted = (incoming: IncomingMessage): Visit | null => {
+    const { visit, refused } = knocked(incoming);
+    return refused === null && !closing ? visit : null;
+  };
+  const early = createEarly({
+    knock: (incoming) => (closing ? null : knocked(incoming)),
+    recognise,
+    challenges,
+    refusals,
+    headers,
+  });
   const fast = createFast({
     door,
     behind: served.behind,
     identity: identityOf(info),
     recognise,
     challenges,
-    knock(incoming, host) {
-      const made = knock(incoming, host, undefined, incoming.headers.authorization, true);
-      knocks.set(incoming, made);
-      return made.refused === null && !closing ? made.visit : null;
-    },
+    knock: admitted,
     maxBodyBytes: http.maxBodyBytes,
     headers,
     newId,
@@ -149,12 +163,7 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   const bare = {
     recognise,
     challenges,
-    knock(incoming: IncomingMessage) {
-      const { host, origin, authorization } = incoming.headers;
-      const made = knock(incoming, host, origin, authorization, true);
-      knocks.set(incoming, made);
-      return made.refused === null && !closing ? made.visit : null;
-    },
+    knock: admitted,
     lasting: (outgoing: ServerResponse) => node.lasting(outgoing),
     refusals,
     headers,
@@ -274,6 +283,7 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   const node = createNodeServer({
     fetch: app.fetch,
     fast: (incoming, outgoing, otherwise) =>
+      early.take(incoming, outgoing) ||
       files?.take(incoming, outgoing) ||
       measured?.take(incoming, outgoing) ||
       decided?.take(incoming, outgoing) ||
