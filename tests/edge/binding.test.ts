@@ -117,6 +117,11 @@ test('a resolver that is away opens nothing', async () => {
   });
 });
 
+test('`localhost` that leads elsewhere is no loopback: the name is not what counts', async () => {
+  const led: Resolve = async () => ['192.168.1.10'];
+  await expect(addressToListen(bind({ host: 'localhost' }), led)).rejects.toMatchObject({ code: 'permission' });
+});
+
 test('the real resolver knows loopback', async () => {
   expect(await addressToListen(bind({ host: 'localhost' }))).toMatch(/^(127\.|::1$)/);
 });
