@@ -60,8 +60,8 @@ export function createTailnetAuthenticate(p: TailnetParts): Authenticate {
       return no(denied('Nobody of this tailnet has that address.', 'Connect through the tailnet of this host.'));
     const unfit = unfitFor(whois, p.rules, p.now());
     if (unfit) return no(unfit);
-    const false_ = disagreement(whois, shown.header(LOGIN));
-    if (false_) return forged(shown, false_, NOT_SERVE);
+    const wrong = disagreement(whois, shown.header(LOGIN));
+    if (wrong) return forged(shown, wrong, NOT_SERVE);
     // Somebody who sends a token means to be whom it names. A bad one is refused and never made good by the place it came from: a
     // client that was given few rights must not get those of whoever owns the machine.
     if (shown.bearer !== undefined) return p.bearer(shown);
