@@ -2,7 +2,7 @@
 import { chmodSync, readFileSync } from 'node:fs';
 import { createServer as createNaive, request } from 'node:https';
 import { connect as connectPlain, type Socket } from 'node:net';
-import { connect, type TLSSocket } from 'node:tls';
+import tls, { connect, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Log } from '../../src/core/call.ts';
 import { openTls, type Tls } from '../../src/edge/tls.ts';
@@ -117,6 +117,24 @@ describe('what is spoken', () => {
     const socket = await shaken((naive.address() as { port: number }).port, ANCIENT);
     expect(socket.getProtocol()).toBe('TLSv1.1');
     socket.destroy();
+  });
+
+  test('nor could ours, were Node started with the laxest of flags', async () => {
+    // What --tls-cipher-list and --tls-min-v1.0 set: by itself Node's list of ciphers keeps 1.1 out as well, and would hide ours.
+    const before = { ciphers: tls.DEFAULT_CIPHERS, least: tls.DEFAULT_MIN_VERSION };
+    Object.assign(tls, { DEFAULT_CIPHERS: 'DEFAULT@SECLEVEL=0', DEFAULT_MIN_VERSION: 'TLSv1' });
+    try {
+      const { port } = await house();
+      expect(await shake(port, ANCIENT)).toEqual({ failed: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' });
+      const naive = createNaive({ ...(await freshPair()) });
+      await new Promise<void>((resolve) => naive.listen(0, '127.0.0.1', resolve));
+      open.push(() => new Promise((resolve) => naive.close(resolve)));
+      const socket = await shaken((naive.address() as { port: number }).port, ANCIENT);
+      expect(socket.getProtocol()).toBe('TLSv1.1');
+      socket.destroy();
+    } finally {
+      Object.assign(tls, { DEFAULT_CIPHERS: before.ciphers, DEFAULT_MIN_VERSION: before.least });
+    }
   });
 
   test('HTTP/1.1 is agreed on, and who speaks HTTP/2 alone is told in the handshake', async () => {
