@@ -16,7 +16,29 @@ export interface Gate {
   host(host: string | null | undefined): OpsError | null;
   origin(origin: string | null | undefined, host: string | null | undefined): OpsError | null;
   /** What a request begins with; `host`: its header. */
-  line(line: { url?: string | undefined; httpVersionMajor: number }, host: string | null | undefined): OpsError | null;
+  line(line: Line, host: string | null | undefined): OpsError | null;
+}
+
+interface Line {
+  url?: string | undefined;
+  httpVersionMajor: number;
+  rawHeaders: readonly string[];
+}
+
+/** Those that decide. node:http passes over the second one of a name, others over the first: whoever stood in front may have judged by it. */
+const ONCE: readonly string[] = ['host', 'origin', 'content-type', 'authorization'];
+
+function isTwice(raw: readonly string[]): boolean {
+  let seen = 0;
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    // Cheap for the many that are none.
+    const at = name.length < 4 || name.length > 13 ? -1 : ONCE.indexOf(name.toLowerCase());
+    if (at < 0) continue;
+    if (seen & (1 << at)) return true;
+    seen |= 1 << at;
+  }
+  return false;
 }
 
 /** What our paths are made of. No `%`, no `//`, no dots alone: a path has one spelling, for us, for a proxy in front and for the record. */
@@ -40,10 +62,14 @@ export function createGate(o: {
     origins.add(origin);
   }
   return {
-    line({ url: target = '', httpVersionMajor }, host) {
+    line({ url: target = '', httpVersionMajor, rawHeaders }, host) {
       // node:http takes any version for 1.1.
       if (httpVersionMajor > 1 || httpVersionMajor < 1)
         return new OpsError('validation', 'This is not HTTP as it is spoken here.', { hint: 'Send plain HTTP/1.1.' });
+      if (isTwice(rawHeaders))
+        return new OpsError('validation', 'A header that decides is there twice.', {
+          hint: 'Send Host, Origin, Content-Type and Authorization once each.',
+        });
       const [, named, rest = target] = WHOLE.exec(target) ?? [];
       // Both are the client's words, and who stands in front may have judged by the other one.
       if (named !== undefined && named.toLowerCase() !== (host ?? '').toLowerCase())
