@@ -91,7 +91,10 @@ test.each<[object, string]>([
   [{ role: 'viewer', expires: 'soon' }, '"soon" is no time to expire at.'],
 ])('wrong words are refused before anything is opened: %j', async (own, message) => {
   const open = () => Promise.reject(new Error('opened'));
-  await expect(add(runOf(screen(), {}, { own: own as never, positionals: ['x'], open }))).rejects.toThrow(message);
+  const load = async () => ({ config: { roles: [{ name: 'deploy' }] } }) as never;
+  await expect(add(runOf(screen(), {}, { own: own as never, positionals: ['x'], open, load }))).rejects.toThrow(
+    message,
+  );
 });
 
 test('list is a table without secrets, or JSON', async () => {
