@@ -76,7 +76,10 @@ async function finish({ keeper, transport }: Session, login = 'alice'): Promise<
 
 /** A token as a client would get it, without one. */
 const tokenBySignIn = async (scope: string, resource = p.url) => (await tokensBySignIn(scope, resource)).access_token;
-async function tokensBySignIn(scope: string, resource = p.url): Promise<{ access_token: string; id_token?: string }> {
+async function tokensBySignIn(
+  scope: string,
+  resource = p.url,
+): Promise<{ access_token: string; id_token?: string; refresh_token?: string }> {
   const verifier = 'v'.repeat(64);
   const challenge = Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(verifier))).toString('base64url');
   const redirect_uri = 'https://client.example.test/callback';
@@ -88,6 +91,8 @@ async function tokensBySignIn(scope: string, resource = p.url): Promise<{ access
     resource,
     code_challenge: challenge,
     code_challenge_method: 'S256',
+    // Without it no refresh token is given.
+    ...(scope.includes('offline_access') ? { prompt: 'consent' } : {}),
   };
   const said = await signIn(new URL(`${p.issuer.url}/auth?${new URLSearchParams(ask)}`));
   const body = new URLSearchParams({
@@ -346,6 +351,15 @@ describe.skipIf(!real)('tokens that say nothing by themselves', () => {
     expect([asked.status, asked.headers.get('retry-after')]).toEqual([503, '5']);
     await p.issuer.up();
     await later(6_000, async () => expect(await status(other)).toBe(200));
+  });
+
+  test('a refresh token and an ID token, which the same issuer gave with it, let nobody in', async () => {
+    const all = await tokensBySignIn('openid offline_access system:read');
+    expect(await status(all.access_token)).toBe(200);
+    expect(all.refresh_token).toMatch(/^[\w-]{20,}$/);
+    expect(await status(all.refresh_token ?? '')).toBe(401);
+    expect(all.id_token).toMatch(/^eyJ/);
+    expect(await status(all.id_token ?? '')).toBe(401);
   });
 
   test('one for another server is none of ours', async () => {
