@@ -5,10 +5,12 @@
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import type { Principal } from '../../src/core/call.ts';
 import { CSP } from '../../src/edge/approvals_page.ts';
+import type { Authenticate } from '../../src/policy/credentials.ts';
 import { who } from '../fakes/policy.ts';
 import { stage } from '../fakes/tools.ts';
-import { ADMIN, ASKER, asker, house, SECOND, VIEWER } from './approvals_house.ts';
+import { ADMIN, ASKER, asker, house, SECOND, tokens, VIEWER } from './approvals_house.ts';
 
 beforeEach(() => stage.reset());
 
@@ -264,6 +266,80 @@ describe('who may decide', () => {
     const statuses = [];
     for (let i = 0; i < 5; i++) statuses.push((await h.send(path)).status);
     expect(statuses).toEqual([200, 200, 200, 429, 429]);
+  });
+});
+
+describe('over the listener of the tailnet', () => {
+  const URL_OF = 'https://box.example.ts.net';
+  const people: Record<string, Principal> = {
+    alice: { ...who('tailnet:alice@example.org', ['admin']), kind: 'tailnet' },
+    bob: { ...who('tailnet:bob@example.org', ['system:read']), kind: 'tailnet' },
+  };
+  /** As tailscaled would say it; there a token counts, too. */
+  const authenticate: Authenticate = async (shown) => {
+    const person = people[shown.header('tailscale-user-login') ?? ''];
+    return shown.bearer === undefined && person && shown.listener === 'tailnet' ? { principal: person } : tokens(shown);
+  };
+  const as = (login: string) => ({
+    host: 'localhost',
+    'x-forwarded-for': '100.64.0.7',
+    'x-forwarded-proto': 'https',
+    'tailscale-user-login': login,
+  });
+  const at = async (listener: 'tcp' | 'tailnet') => {
+    const h = await house({ listener, authenticate, http: { url: URL_OF } });
+    const { id, path } = await h.asked();
+    const opened = async (login: string) => {
+      const page = await h.send(path, { headers: as(login) });
+      const cookie = String(page.headers['set-cookie']?.[0]).split(';')[0] as string;
+      return { page, cookie, csrf: /name="csrf" value="([^"]+)"/.exec(page.text)?.[1] ?? '' };
+    };
+    const press = (login: string, from: Awaited<ReturnType<typeof opened>>, more: Record<string, string> = {}) =>
+      h.decide(path, {}, { from, headers: { ...as(login), origin: URL_OF, ...more } });
+    return { h, id, path, opened, press };
+  };
+
+  test('an admin decides without a token, by name; one of the others is asked for one', async () => {
+    const { h, id, opened, press } = await at('tailnet');
+    const bob = await opened('bob');
+    expect(bob.page.text).toContain('name="token"');
+    expect((await press('bob', bob)).status).toBe(403);
+    const alice = await opened('alice');
+    expect(alice.page.text).toContain('You decide as <span class="theirs">tailnet:alice@example.org</span>.');
+    expect(alice.page.text).not.toContain('name="token"');
+    expect(alice.cookie).toMatch(/^__Host-/);
+    expect((await press('alice', alice)).status).toBe(200);
+    expect(h.deciding.get(id)).toMatchObject({ state: 'granted', approver: 'tailnet:alice@example.org' });
+  });
+
+  test('who is known by the way there alone is not tricked by a page of another site, nor of the same machine', async () => {
+    const { h, id, opened, press } = await at('tailnet');
+    const alice = await opened('alice');
+    for (const [more, from] of [
+      [{ origin: 'https://evil.test', 'sec-fetch-site': 'cross-site' }, alice],
+      [{ origin: 'http://localhost', 'sec-fetch-site': 'same-site' }, alice],
+      [{ 'sec-fetch-site': 'cross-site' }, alice],
+      [{}, { ...alice, cookie: '' }],
+    ] as const)
+      expect((await press('alice', from, more)).status).toBe(403);
+    expect(h.deciding.get(id)?.state).toBe('waiting');
+  });
+
+  test('the same headers on the TCP listener are nobody', async () => {
+    const { h, id, opened, press } = await at('tcp');
+    const forged = await opened('alice');
+    expect(forged.page.text).toContain('name="token"');
+    expect((await press('alice', forged)).status).toBe(401);
+    expect(h.deciding.get(id)?.state).toBe('waiting');
+  });
+
+  test('a token typed there counts before the name', async () => {
+    const { h, id, path, opened } = await at('tailnet');
+    const from = await opened('bob');
+    const headers = { ...as('bob'), origin: URL_OF };
+    expect((await h.decide(path, { token: VIEWER }, { from, headers })).status).toBe(403);
+    expect((await h.decide(path, { token: ADMIN }, { from, headers })).status).toBe(200);
+    expect(h.deciding.get(id)?.approver).toBe('token:phone');
   });
 });
 

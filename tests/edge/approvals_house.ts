@@ -9,6 +9,7 @@ import { createRedactor } from '../../src/core/redact.ts';
 import { createHttp, type HttpOptions } from '../../src/edge/http.ts';
 import { createApprovals } from '../../src/policy/approve.ts';
 import { byToken } from '../../src/policy/authenticate.ts';
+import type { Listener } from '../../src/policy/credentials.ts';
 import { createDeciding } from '../../src/policy/deciding.ts';
 import { createLinks } from '../../src/policy/links.ts';
 import { createNotices } from '../../src/policy/notices.ts';
@@ -32,6 +33,8 @@ const TOKENS: Record<string, Principal> = {
   [ASKER]: asker,
 };
 
+export const tokens = byToken((secret) => TOKENS[secret] ?? null);
+
 export interface Answer {
   status: number;
   headers: IncomingHttpHeaders;
@@ -44,10 +47,14 @@ export interface Sent {
   body?: string;
 }
 
-type Over = Partial<Omit<HttpOptions, 'http'>> & { http?: Partial<HttpOptions['http']>; secret?: string };
+type Over = Partial<Omit<HttpOptions, 'http'>> & {
+  http?: Partial<HttpOptions['http']>;
+  secret?: string;
+  listener?: Listener;
+};
 
-export async function house(over: Over = {}) {
-  const redactor = createRedactor({ values: [over.secret ?? 'never-to-be-seen'] });
+export async function house({ listener = 'tcp', secret = 'never-to-be-seen', ...over }: Over = {}) {
+  const redactor = createRedactor({ values: [secret] });
   const db = memoryDb();
   let approvals: Policy['approvals'] | null = null;
   const made = rig({
@@ -76,7 +83,7 @@ export async function house(over: Over = {}) {
   approvals = createApprovals({ ...rules, store, audit, redactor, log: quiet, told: notices.asked });
   const face = createHttp({
     door: made.door,
-    authenticate: byToken((secret) => TOKENS[secret] ?? null),
+    authenticate: tokens,
     info: { hostname: 'box', kind: 'lxc', version: '0' },
     live: () => true,
     ready: () => ({ ready: true, reasons: [] }),
@@ -98,7 +105,7 @@ export async function house(over: Over = {}) {
   });
   // Another URL may stand in front; the tests come to the port itself.
   const { promise: bound, resolve: at } = Promise.withResolvers<string>();
-  await face.beside('tcp', async (server) => {
+  await face.beside(listener, async (server) => {
     await new Promise<void>((ok) => server.listen(0, '127.0.0.1', ok));
     at(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   });
