@@ -21,9 +21,10 @@ function setUp() {
   const dir = mkdtempSync(join(tmpdir(), 'deckhand-rules-'));
   folders.push(dir);
   const records: Record<string, unknown>[] = [];
+  const key = { now: 'key' as string | null };
   const audit = {
     append: (event: string, fields: Record<string, unknown>) => void records.push({ event, ...fields }),
-    digest: (text: string) => createHmac('sha256', 'key').update(text).digest('hex'),
+    digest: (text: string) => (key.now === null ? 'no-key' : createHmac('sha256', key.now).update(text).digest('hex')),
   };
   const digests = openPolicyDigests(memoryDb());
   const state = openState(dir);
@@ -32,7 +33,7 @@ function setUp() {
   const tokens = recordedTokens(file, { by: 'cli:0', audit, digests });
   const start = (config: object, role = 'serve') =>
     noteRules({ role, config, tokens: file, digests, audit, now: () => 1 });
-  return { records, tokens, start, state, file };
+  return { records, tokens, start, state, file, key };
 }
 
 const config = {
@@ -70,6 +71,19 @@ test('the first start knows nothing; the next ones tell what changed, once, and 
   expect(JSON.stringify(records)).not.toMatch(/correcthorse|hunter2|secret/);
   start(changed);
   expect(records).toHaveLength(1);
+});
+
+test('another key of the audit is told as that; without one nothing is told', () => {
+  const { start, records, key } = setUp();
+  start(config);
+  key.now = null;
+  start({ ...config, mode: 'full' });
+  expect(records).toEqual([]);
+  key.now = 'another';
+  start(config);
+  expect(records).toMatchObject([{ kind: 'policy_changed', settings: ['audit.key'] }]);
+  start({ ...config, mode: 'full' });
+  expect(records[1]).toMatchObject({ settings: ['mode'] });
 });
 
 test('each rule names settings that there are, and what decides who may do what is among them', () => {
