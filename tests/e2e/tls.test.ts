@@ -81,7 +81,8 @@ describe('over TLS', () => {
     try {
       expect(server.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/mcp$/);
       expect(await shown(server.url)).toBe(fingerprint);
-      for (const era of ERAS) {
+      // Each is a process of its own; the others are tried where time is no matter.
+      for (const era of process.env.DECKHAND_REAL === '1' ? ERAS : ERAS.slice(0, 1)) {
         const answer = await client(server.url, server.token, era, certFile);
         expect(answer, era).toMatchObject({ failed: false });
         expect(answer.tools, era).toBeGreaterThan(5);
