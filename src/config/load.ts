@@ -13,6 +13,7 @@ import { faultsOf } from './objects.ts';
 import { surelyFits } from './plain.ts';
 import type { Config } from './schema.ts';
 import type { Setting } from './settings.ts';
+import { show } from './shown.ts';
 
 export const DEFAULT_FILE = '/etc/deckhand/config.yaml';
 const MOST_SECRET_BYTES = 64 * 1024;
@@ -328,16 +329,6 @@ function freeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value))
     for (const part of Object.values(Object.freeze(value))) freeze(part);
   return value;
-}
-
-/** A value in an error: short, quoted, no control characters. */
-function show(value: unknown): string {
-  if (value === undefined) return 'missing';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object' && value !== null) return 'a map';
-  if (typeof value !== 'string') return String(value);
-  const clipped = value.length > 60 ? `${value.slice(0, 60)}…` : value;
-  return JSON.stringify(clipped).replace(/[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, '?');
 }
 
 function brokenConfig({ all }: Problems): OpsError {
