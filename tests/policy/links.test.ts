@@ -4,8 +4,11 @@
  */
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Principal } from '../../src/core/call.ts';
+import { createRedactor } from '../../src/core/redact.ts';
+import { createApprovals } from '../../src/policy/approve.ts';
 import { createDeciding } from '../../src/policy/deciding.ts';
 import { createLinks, gone, isSelf } from '../../src/policy/links.ts';
+import type { ApprovalRequest } from '../../src/policy/ports.ts';
 import { linkHash, openApprovalLinks } from '../../src/store/approval_links.ts';
 import { openApprovals } from '../../src/store/approvals.ts';
 import { fakeClock } from '../fakes/clock.ts';
@@ -214,4 +217,29 @@ test.each<[string, string[], string, boolean]>([
 ])('%s %j and %s are the same: %s', (id, aliases, asked, same) => {
   expect(isSelf({ id, aliases }, asked)).toBe(same);
   expect(isSelf({ id }, 'nobody')).toBe(false);
+});
+
+test('a new question is told once, and the caller hears that it was; what stands already is not told again', () => {
+  const d = desk();
+  const told: string[] = [];
+  const audit = { append() {}, digest: (text: string) => text };
+  const rules = { mode: 'ask', rules: [], client: 'never', minutes: 10 } as const;
+  const parts = { ...rules, store: d.asked, audit, redactor: createRedactor({}), log: quiet };
+  const request: ApprovalRequest = {
+    principal: operator.id,
+    scopes: ['system:write'],
+    tool: 'fixture_rename',
+    risk: 'change',
+    targets: [],
+    from: { id: 'c', face: 'mcp-stdio' },
+    input: '{}',
+    preview: { summary: 'Rename.', digest: 'd' },
+  };
+  const telling = createApprovals({ ...parts, told: (a) => void told.push(a.id) });
+  const first = telling.decide(request);
+  expect(first).toMatchObject({ verdict: 'pending', next: expect.stringContaining('was told and decides') });
+  expect(telling.decide(request)).toMatchObject({ verdict: 'pending' });
+  expect(told).toEqual([first.verdict === 'pending' ? first.handle : '']);
+  const silent = createApprovals(parts).decide(request);
+  expect(silent.verdict === 'pending' && silent.next).not.toContain('was told');
 });
