@@ -98,9 +98,12 @@ export function createNodeServer(o: {
 
   function prepared(server: Server, on: Listener): Server {
     server.maxRequestsPerSocket = MOST_REQUESTS_PER_SOCKET;
+    // Who is refused gets no parser: what he has sent already is never a request, and a flood costs a socket each and no more.
+    const speak = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];
+    server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => {
       listeners.set(socket, on);
-      connected(socket, on);
+      if (admitted(socket, on)) for (const listen of speak) listen.call(server, socket);
     });
     server.on('clientError', clientError);
     servers.push(server);
@@ -110,19 +113,20 @@ export function createNodeServer(o: {
   const servers: Server[] = [];
   const server = prepared(o.tls ? o.tls.server(NODE_LIMITS, serve) : createServer(NODE_LIMITS, serve), 'tcp');
 
-  function connected(socket: Socket, on: Listener): void {
+  function admitted(socket: Socket, on: Listener): boolean {
     const visit = visitOf(socket);
     // Behind the socket of the tailnet stands one proxy for everybody.
     const entered = connections[on].enter(on === 'tailnet' || o.manyBehind?.(visit.address) ? null : visit.key);
     if ('leave' in entered) {
       socket.once('close', entered.leave);
-      return;
+      return true;
     }
     const [status, error] = entered.refused === 'address' ? TOO_MANY_OF_ONE : TOO_MANY;
     const id = refusals.record(visit, 'a connection', error);
     // Counted before the handshake, and nothing can be said before it.
-    if (o.tls) socket.destroy();
+    if (o.tls && on === 'tcp') socket.destroy();
     else answerBare(socket, status, rpcError(null, error, id), `retry-after: ${RETRY_S}\r\n`);
+    return false;
   }
 
   function clientError(thrown: NodeJS.ErrnoException, socket: Socket): void {

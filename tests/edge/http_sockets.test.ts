@@ -92,6 +92,29 @@ test('each connection that was refused is told to be counted, and what was given
     .toBe('HTTP/1.1 200');
 });
 
+test('what came along with a connection that is refused is never a request', async () => {
+  let served = 0;
+  const { port } = await server({
+    connections: { perAddress: 1, inAll: 64 },
+    fetch: () => {
+      served++;
+      return new Response('done');
+    },
+  });
+  const first = open(port);
+  await connected(first.socket);
+  for (let i = 0; i < 20; i++) {
+    const refused = open(port, '127.0.0.1', ASK);
+    refused.hear();
+    await refused.closed;
+    expect(refused.seen()).not.toContain('done');
+  }
+  first.socket.write(ASK);
+  first.hear();
+  await expect.poll(() => first.seen()).toContain('done');
+  expect(served).toBe(1);
+});
+
 test('a proxy that is trusted carries many', async () => {
   const { port, records } = await server({
     connections: { perAddress: 1, inAll: 64 },

@@ -93,8 +93,8 @@ async function under(attack: string, told: Attacker[], lab: Lab, o: SoakOptions)
   for (let i = 0; i < o.runs; i++) {
     await run(quietMs as number[]);
     const going = told.map((t) => lab.start(t));
-    // Programs take their time to start.
-    await sleep(700);
+    // Programs take their time to start, and slow clients come one by one.
+    await sleep(700 + (attack === 'slow' ? 12 * o.slow : 0));
     await run(underMs as number[]);
     attackersSaw.push(...(await Promise.all(going.map((g) => g.end()))));
   }
