@@ -161,7 +161,7 @@ function boundedServices(services: ServiceHost, named: ReadonlySet<string>): Ser
     const asked = units.filter((u) => named.has(u));
     if (asked.length === 0 || services.available().value === null) return;
     const found = await services.show(asked, signal ? { signal } : {});
-    for (const [i, unit] of asked.entries()) if ((found[i]?.name ?? unit) !== unit) throw byName('unit', unit);
+    for (const [i, unit] of asked.entries()) if (found[i]?.name !== unit) throw byName('unit', unit);
   };
   return {
     ...services,

@@ -158,9 +158,8 @@ function imageForms(name: string, of: Of): Judged {
   const repository = shortImage(parts.repository);
   // An id is no name, and has no tag.
   if (/^(?:sha256:)?[0-9a-f]{64}$/.test(name)) return of([repository]);
-  const tag = parts.tag ?? (parts.digest === null ? 'latest' : null);
-  const tagged = tag === null ? undefined : `${repository}:${tag}`;
-  if (parts.digest === null) return of([repository, tagged ?? null]);
+  const tagged = parts.tag === null ? undefined : `${repository}:${parts.tag}`;
+  if (parts.digest === null) return of([repository, tagged ?? `${repository}:latest`]);
   return of([repository, `${repository}@${parts.digest}`], { tagged });
 }
 

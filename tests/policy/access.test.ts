@@ -227,6 +227,7 @@ test('limits: the lowest of the entries; else the highest of the roles; else non
     changesPerDay: 0,
     requestsPerMinute: 70,
   });
+  expect(a.limits(who('stdio:0', [], { roles: ['viewer'] }))).toEqual({});
   expect(a.limits(who('stdio:0', [], { roles: ['slow', 'fast'] }))).toEqual({
     callsPerMinute: 50,
     concurrentCalls: 2,
@@ -274,6 +275,9 @@ describe('items', () => {
     ['image:ghcr.io/me/*', 'ghcr.io/me/app:1', true],
     ['image:nginx', 'evil.example/nginx', false],
     ['image:nginx', 'NGINX', false],
+    ['image:nginx', `nginx@sha256:${'0'.repeat(64)}`, true],
+    ['address:*', '[zz]:80', false],
+    ['address:*', '[::1', false],
     ['image:abc*', 'a'.repeat(64), false],
     ['stack:shop', 'shop', true],
     ['unit:nginx', 'nginx.service', true],

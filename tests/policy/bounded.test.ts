@@ -54,7 +54,10 @@ describe('containers', () => {
   };
   const deny = { deny: ['container:db'] };
   const of = (ref: string, lists: object = deny) =>
-    bounded({ docker }, lists, [{ kind: 'container', name: ref }]).docker;
+    bounded({ docker }, lists, [
+      { kind: 'path', name: '/srv' },
+      { kind: 'container', name: ref },
+    ]).docker;
 
   test('an id of a denied one opens nothing; its bare engine would (control)', async () => {
     expect(await code(docker.containers.inspect('cd34', {}))).toMatchObject({ name: 'db' });
