@@ -71,6 +71,7 @@ export const ChannelEntry = z
   });
 
 export const CHANNELS_EXAMPLE = `- {name: phone, kind: ntfy, url: "https://ntfy.example.org/deckhand-a8Kz", secretFile: /etc/deckhand/ntfy.token}
+- {name: hook, kind: webhook, url: "https://hooks.example.org/deckhand", secretFile: /etc/deckhand/hook.key, about: [security]}
 - {name: mail, kind: smtp, url: "smtps://mail.example.org:465", user: deckhand, secretFile: /etc/deckhand/smtp.password, from: deckhand@example.org, to: [me@example.org]}`;
 
 export const NotifySettings = z.strictObject({
@@ -80,7 +81,7 @@ export const NotifySettings = z.strictObject({
       .max(16)
       .refine((list) => new Set(list.map((c) => c.name)).size === list.length, 'expected each name once')
       .default([]),
-    'Where approvals that wait (with a link to decide) and security events are told.',
+    'Where approvals that wait (with a link to decide, where `http.url` is set) and security events are told. `kind`: ntfy, webhook or smtp; `about`: approvals, security or both (default); `secretFile`: token, signing key or password, which only its owner may read; `caFile`: the only authority believed; `plain: true` allows an unencrypted way. docs/notify.md says what each kind needs.',
     { expects: 'a list of maps of name, kind, url and what that kind needs', example: CHANNELS_EXAMPLE },
   ),
 });
