@@ -247,17 +247,26 @@ describe('while it is away', () => {
     expect(again).toEqual([200, 200, 429]);
   });
 
-  test('one that does not answer holds a request once and briefly, and then none until it is tried again', async () => {
+  test('one that does not answer holds three requests, briefly, and then none until it is tried again', async () => {
     const { state, store } = fake();
     let t = 0;
     const shared = createShared({ store, log: quiet, now: () => t, withinMs: 5 });
     state.mode = 'deaf';
     expect(await shared.take('x', 1)).toBeNull();
     for (let i = 0; i < 100; i++) expect(await shared.take('x', 1)).toBeNull();
-    expect(state.asked).toBe(1);
+    expect(state.asked).toBe(3);
     t += 5_000;
     await Promise.all(Array.from({ length: 50 }, () => shared.take('x', 1)));
-    expect(state.asked, 'one tries for all').toBe(2);
+    expect(state.asked, 'one tries for all').toBe(4);
+    // One late answer among good ones is none of its faults.
+    state.mode = 'well';
+    t += 5_000;
+    expect(await shared.take('x', 9)).not.toBeNull();
+    state.mode = 'deaf';
+    expect(await shared.take('x', 9)).toBeNull();
+    state.mode = 'well';
+    expect(await shared.take('x', 9)).not.toBeNull();
+    expect(shared.trouble()).toBeNull();
   });
 
   test('a real connection to who never answers: no request waits longer than told', { timeout: 20_000 }, async () => {
