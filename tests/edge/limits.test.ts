@@ -1,6 +1,7 @@
 /** What is counted before anybody is known: windows, failed tries, who was verified lately, connections. Each with the naive way beside it. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createTrusts } from '../../src/edge/client.ts';
 import { createConnections } from '../../src/edge/limits_connections.ts';
 import { createFailures, createVerified, TRIES_PER_MINUTE } from '../../src/edge/limits_failures.ts';
 import { createWindow } from '../../src/edge/limits_window.ts';
@@ -265,4 +266,11 @@ describe('connections', () => {
     for (const e of got) e.leave();
     expect(typeof enter(c, 'x')).toBe('object');
   });
+});
+
+test('who stands for many is whom the owner trusts as a proxy, and nobody else', () => {
+  const trusts = createTrusts(['127.0.0.1/32', '2001:db8::/32']);
+  const seen = ['127.0.0.1', '::ffff:127.0.0.1', '127.0.0.2', '2001:db8::7', 'fe80::1', undefined].map(trusts);
+  expect(seen).toEqual([true, true, false, true, false, false]);
+  expect(createTrusts([])('127.0.0.1')).toBe(false);
 });
