@@ -37,7 +37,11 @@ describe('rights', () => {
   test('the journal needs logs:read, a unit services:read beside it, and is a target', async () => {
     const input = logQuery.input.parse({ source: ['journal:', 'unit:web', 'journal:sshd'] });
     expect(scopesOfCall(logQuery, input)).toEqual(['logs:read', 'services:read']);
-    expect(logQuery.targets?.(input)).toEqual([{ kind: 'unit', name: 'web.service' }]);
+    expect(logQuery.targets?.(input)).toEqual([
+      { kind: 'unit', name: '*' },
+      { kind: 'unit', name: 'web.service' },
+      { kind: 'unit', name: '*' },
+    ]);
     const r = rig({ catalog: { tools: [logQuery], resources: [], prompts: [] } });
     const principal = who('token:logs', ['logs:read']);
     expect(await r.door.run(callOf('log_query', { source: ['unit:web'] }, { principal }))).toMatchObject({
