@@ -128,19 +128,20 @@ test('a proxy that is trusted carries many', async () => {
   expect(records).toEqual([]);
 });
 
-test('who asks and reads nothing loses his connection; who reads slowly does not', { timeout: 30_000 }, async () => {
-  const { port, records } = await server({ readsWithinMs: 2_000 });
+test('who asks and reads nothing loses his connection; who reads slowly does not', { timeout: 90_000 }, async () => {
+  const { port, records } = await server({ readsWithinMs: 4_000 });
   const slow = open(port, '127.0.0.2', ASK);
   slow.socket.pause();
   const steady = open(port, '127.0.0.3', ASK);
   let bytes = 0;
   steady.socket.on('data', (d) => {
     bytes += d.length;
+    if (records.length > 0) return;
     steady.socket.pause();
     setTimeout(() => steady.socket.resume(), 2);
   });
   await expect
-    .poll(() => records, { timeout: 20_000 })
+    .poll(() => records, { timeout: 60_000 })
     .toEqual([{ what: 'an answer that nobody reads', code: 'limit', address: '127.0.0.2' }]);
   // What the kernel still holds comes, and then the end in the middle of it.
   let got = 0;
@@ -150,7 +151,7 @@ test('who asks and reads nothing loses his connection; who reads slowly does not
   slow.socket.resume();
   await slow.closed;
   expect(got).toBeLessThan(24 * 1024 * 1024);
-  await expect.poll(() => bytes, { timeout: 25_000 }).toBeGreaterThan(24 * 1024 * 1024);
+  await expect.poll(() => bytes, { timeout: 60_000 }).toBeGreaterThan(24 * 1024 * 1024);
   expect(records).toHaveLength(1);
 });
 
