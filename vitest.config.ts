@@ -14,6 +14,9 @@ export default defineConfig({
     include: ['tests/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Likewise: what is waited for either comes or does not.
+    expect: { poll: { timeout: 30_000 } },
+    setupFiles: ['./tests/patience.ts'],
     pool: 'forks',
     reporters:
       process.env.CI === 'true' && process.env.DECKHAND_REAL === '1' ? ['default', './tests/no_skips.ts'] : ['default'],
