@@ -118,22 +118,22 @@ describe.runIf(real)('Docker 26 and its registry die', { timeout: 120_000 }, () 
       // While that one waits, the others are answered.
       let slowest = 0;
       while (!over) slowest = Math.max(slowest, (await timed('system_overview')).ms);
-      expect(slowest).toBeLessThan(1_000);
       const waited = await hung;
+      expect(slowest).toBeLessThan(waited.ms / 2);
       expect(waited.error, waited.text).toBe(true);
       expect(waited.ms).toBeLessThan(5_000);
       const next = await list();
       expect(next.error, next.text).toBe(true);
       expect(next.ms).toBeLessThan(waited.ms / 3);
-      expect((await timed('system_overview')).ms).toBeLessThan(1_000);
+      expect((await timed('system_overview')).ms).toBeLessThan(waited.ms / 2);
       lab.signal('SIGCONT');
       await until('it is found well again', async () => !(await list()).error);
 
       await lab.kill();
       const dead = await list();
       expect(dead.error, dead.text).toBe(true);
-      expect(dead.ms).toBeLessThan(1_000);
-      expect((await timed('system_overview')).ms).toBeLessThan(1_000);
+      expect(dead.ms).toBeLessThan(waited.ms / 2);
+      expect((await timed('system_overview')).ms).toBeLessThan(waited.ms / 2);
       await lab.start();
       const again = await until('it is used again', async () => {
         const answer = await list();
