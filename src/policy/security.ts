@@ -59,6 +59,7 @@ const HOUR_MS = 3_600_000;
 const ADDRESSES_SINGLY = 20;
 const NOTICES_A_DAY = 20;
 const MOST_NETWORKS = 4_096;
+const NONE: readonly string[] = [];
 
 export function createSecurity(o: {
   seen: Seen;
@@ -166,7 +167,7 @@ export function createSecurity(o: {
     });
   }
 
-  function forged({ address, headers = [], what = ON_OTHERS }: Forged): void {
+  function claimed({ address, headers = [], what = ON_OTHERS }: Forged): void {
     forgeries.note(networkFor(address) ?? 'unknown', {
       kind: 'forged',
       who: 'anonymous',
@@ -174,22 +175,27 @@ export function createSecurity(o: {
       headers: headers.length > 0 ? headers.slice(0, 10).map((h) => h.slice(0, 64)) : undefined,
       what: what.slice(0, 200),
     });
-    count('forged', undefined, address);
   }
 
-  function looked(found: Recognised, shown: Shown): Recognised {
+  function forged(request: Forged): void {
+    claimed(request);
+    count('forged', undefined, request.address);
+  }
+
+  function looked(found: Recognised, shown: Shown, headers: readonly string[]): Recognised {
     if ('principal' in found) used(found.principal, shown);
+    // Who is let in by a credential of his own was not turned away: `tailscale serve` in front of the TCP port sends them, too.
+    else if (headers.length > 0) count('forged', undefined, shown.address);
     return found;
   }
 
   return {
     watch: (authenticate) => (shown) => {
-      if (shown.listener !== 'tailnet') {
-        const sent = (name: string) => shown.header(name) !== undefined;
-        if (TAILNET_HEADERS.some(sent)) forged({ address: shown.address, headers: TAILNET_HEADERS.filter(sent) });
-      }
+      const sent = (name: string) => shown.listener !== 'tailnet' && shown.header(name) !== undefined;
+      const headers = TAILNET_HEADERS.some(sent) ? TAILNET_HEADERS.filter(sent) : NONE;
+      if (headers.length > 0) claimed({ address: shown.address, headers });
       const found = authenticate(shown);
-      return found instanceof Promise ? found.then((f) => looked(f, shown)) : looked(found, shown);
+      return found instanceof Promise ? found.then((f) => looked(f, shown, headers)) : looked(found, shown, headers);
     },
 
     turnedAway({ code, who, address, count: n }) {

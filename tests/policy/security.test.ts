@@ -167,6 +167,21 @@ describe('forged headers', () => {
     expect(records).toEqual([]);
   });
 
+  test('a burst is of those who were turned away: `tailscale serve` before the open port sends them with good tokens, too', () => {
+    const headers = { 'tailscale-user-login': 'owner@example.com' };
+    const refused: Recognised = { refused: new OpsError('permission', 'no'), status: 401, sent: true };
+    for (const [found, told] of [
+      [{ principal: token('real') }, 0],
+      [refused, 1],
+    ] as const) {
+      const { security, records, notices } = setUp();
+      const ask = security.watch(() => found);
+      for (let i = 0; i < 50; i++) ask(shown({ address: '192.0.2.9' }, headers));
+      expect(records.filter((r) => r.kind === 'forged')).toHaveLength(1);
+      expect(notices.filter((n) => n.facts.kind === 'burst')).toHaveLength(told);
+    }
+  });
+
   test('a flood is one record at once, one with the number, and one notice', async () => {
     const { security, records, notices, clock } = setUp();
     for (let i = 0; i < 50; i++) security.forged({ address: '192.0.2.9', what: 'X-Forwarded-For is not one address' });
