@@ -17,6 +17,9 @@ export default defineConfig({
     // Likewise: what is waited for either comes or does not.
     expect: { poll: { timeout: 30_000 } },
     setupFiles: ['./tests/patience.ts'],
+    // Engines, networks and browsers beside each other on two processors: one more try for what they were too late for, and the
+    // report says for which (tests/no_skips.ts). Nothing else gets one.
+    retry: process.env.DECKHAND_REAL === '1' ? 1 : 0,
     pool: 'forks',
     reporters:
       process.env.CI === 'true' && process.env.DECKHAND_REAL === '1' ? ['default', './tests/no_skips.ts'] : ['default'],

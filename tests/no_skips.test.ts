@@ -9,7 +9,12 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-function ended(file: string, skipped: string[], pattern?: RegExp): { failed: boolean; said: string } {
+function ended(
+  file: string,
+  skipped: string[],
+  pattern?: RegExp,
+  flaky: string[] = [],
+): { failed: boolean; said: string } {
   let said = '';
   vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
     said += String(text);
@@ -18,7 +23,13 @@ function ended(file: string, skipped: string[], pattern?: RegExp): { failed: boo
   process.exitCode = 0;
   const reporter = new NoSkips();
   reporter.onInit({ config: { testNamePattern: pattern } } as unknown as Vitest);
-  const children = { allTests: () => skipped.map((fullName) => ({ fullName })) };
+  const children = {
+    allTests: (state: string) =>
+      (state === 'skipped' ? skipped : [...flaky, 'a good one']).map((fullName) => ({
+        fullName,
+        diagnostic: () => ({ flaky: flaky.includes(fullName) }),
+      })),
+  };
   reporter.onTestRunEnd([{ moduleId: `/x/${file}`, relativeModuleId: file, children } as unknown as TestModule]);
   const failed = process.exitCode === 1;
   process.exitCode = before;
@@ -37,4 +48,13 @@ test('none, one with a reason, and those that a name leaves out do not', () => {
     false,
   );
   expect(ended('tests/a.test.ts', ['x'], /y/).failed).toBe(false);
+});
+
+test('one that passed only at its second try is named, and does not fail the run', () => {
+  const { failed, said } = ended('tests/docker/real.test.ts', [], undefined, ['Docker 26 > logs']);
+  expect(failed).toBe(false);
+  expect(said).toContain(
+    '1 tests passed only at the second try, which is a FAULT of theirs:\ntests/docker/real.test.ts: Docker 26 > logs',
+  );
+  expect(said).not.toContain('a good one');
 });

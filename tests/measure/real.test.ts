@@ -57,9 +57,13 @@ until grep -q up "$AT/bulk"; do :; done
 "$NODE" -e 'require("net").connect(9000, "10.9.9.2", () => console.log("up")).resume()' > "$AT/sink" &
 until grep -q up "$AT/sink"; do :; done`;
 
+/** A machine that is busy otherwise does not always fill the link, and then nothing is told of how well it is measured: once more. */
+const retry = 3;
+
 describe.skipIf(missing.length > 0)('a link of 20 Mbit/s', () => {
   test('is measured within 15 %, down and up, and latency rises with the queue; without the limit neither', {
     timeout: 120_000,
+    retry,
   }, async () => {
     const { answer, text } = await measured(BOTH, { seconds: 5 });
     process.stderr.write(`\n${text}\n`);
@@ -81,6 +85,7 @@ describe.skipIf(missing.length > 0)('a link of 20 Mbit/s', () => {
 
   test('is watched within 15 %: the interface and the process, whose stream it is; without the stream nothing', {
     timeout: 60_000,
+    retry,
   }, async () => {
     const { answer, text } = await inNamespace<NetBandwidthAnswer>(
       `${BEHIND}\n${BOTH}\n${STREAM}\nsleep 1`,

@@ -178,7 +178,7 @@ describe('forged headers', () => {
       const ask = security.watch(() => found);
       for (let i = 0; i < 50; i++) ask(shown({ address: '192.0.2.9' }, headers));
       expect(records.filter((r) => r.kind === 'forged')).toHaveLength(1);
-      expect(notices.filter((n) => n.facts.kind === 'burst')).toHaveLength(told);
+      expect(notices.filter((n) => n.facts?.kind === 'burst')).toHaveLength(told);
     }
   });
 
