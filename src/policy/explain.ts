@@ -73,7 +73,8 @@ export function createExplain(p: Parts, rules: readonly Rule[]): Explain {
         return end();
       }
       const off = p.off(tool);
-      if (off && !step(`${name} is off: ${off.why}`, false, off.hint)) return end();
+      // What the owner's lines say holds also while the tool is away: an engine may come back.
+      if (off) step(`${name} is off here: ${off.why} ${off.hint}`, false);
       const changes = !readsOnly(worstRisk(tool));
       if (!step(`mode is ${p.mode}`, !(changes && p.mode === 'read-only'), 'mode')) return end();
       const entry = entryScope(tool, (s) => holds(who.scopes, s));

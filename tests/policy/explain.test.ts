@@ -21,9 +21,12 @@ const no = (line: unknown) => ({ yes: false, line, approval: null, targets: [] }
 test('in the door’s order, each with what decided', () => {
   expect(asked('zzzz', {})).toEqual(no('no tool is named zzzz'));
   expect(asked('fixture_lok', {})).toEqual(no('no tool is named fixture_lok (nearest: fixture_look)'));
-  expect(asked('fixture_look', {}, { off: () => ({ why: 'no engine.', hint: 'tools.deny' }) })).toEqual(
-    no('tools.deny'),
-  );
+  // And what the owner's lines would say is told all the same.
+  const away = { off: () => ({ why: 'no engine.', hint: 'Install one.' }) };
+  expect(asked('fixture_look', { path: '/x' }, away)).toEqual({
+    ...no('fixture_look is off here: no engine. Install one.'),
+    targets: ['path:/x'],
+  });
   expect(asked('fixture_rename', { to: 'x' }, { mode: 'read-only' })).toEqual(no('mode'));
   expect(asked('fixture_look', {}, { by: who('token:b', ['net:read'] as Scope[]) })).toEqual(no('scopes'));
   expect(asked('fixture_look', { limit: 0 })).toMatchObject(no(expect.stringContaining('arguments are not valid')));
