@@ -283,8 +283,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     what: 'headers of the tailnet are looked for where they belong, and nowhere else',
     file: 'src/policy/security.ts',
-    find: "if (shown.listener !== 'tailnet') {",
-    put: "if (shown.listener === 'tailnet') {",
+    find: "shown.listener !== 'tailnet' && shown.header(name)",
+    put: "shown.listener === 'tailnet' && shown.header(name)",
   },
   {
     what: 'a login header is believed',
