@@ -7,6 +7,7 @@ import { prepared } from '../edge/prepared.ts';
 import { serveStdioFace } from '../edge/stdio.ts';
 import { openFront } from '../front.ts';
 import type { Run } from './commands.ts';
+import { giveBackLater } from './given_back.ts';
 import { VERSION } from './version.ts';
 
 export async function run({ io, signal, load, open }: Run): Promise<number> {
@@ -19,6 +20,7 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
     if (!opened) {
       keepYoungSmall();
       opened = open('stdio');
+      void opened.then(giveBackLater, () => {});
     }
     return opened;
   };
