@@ -24,9 +24,10 @@ COPY --from=build --chown=0:0 /image /
 # Root's, and nobody else may write it: a hijacked server cannot change the program that starts next time.
 COPY --from=build --chown=0:0 /opt/deckhand /opt/deckhand
 
-# MALLOC_ARENA_MAX, like the flag in ENTRYPOINT, halves the memory under load, and cannot be set once Node runs.
+# MALLOC_*, like the flag in ENTRYPOINT, halves the memory under load, and cannot be set once Node runs.
 ENV PATH=/usr/local/bin:/usr/bin \
     MALLOC_ARENA_MAX=1 \
+    MALLOC_MMAP_THRESHOLD_=16384 \
     DECKHAND_STATE_DIR=/var/lib/deckhand/state \
     DECKHAND_HTTP_HOST=0.0.0.0
 # All addresses, but of the container's own network: loopback in there is reached by nobody. Who reaches it is decided by

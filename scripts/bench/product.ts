@@ -21,6 +21,7 @@ export function place(): Place {
     PATH: process.env.PATH ?? '',
     HOME: dir,
     MALLOC_ARENA_MAX: '1',
+    MALLOC_MMAP_THRESHOLD_: '16384',
     DECKHAND_STATE_DIR: join(dir, 'state'),
     DECKHAND_LOG_LEVEL: 'warn',
     DECKHAND_LIMITS_CALLS_PER_MINUTE: '10000000',

@@ -104,7 +104,7 @@ export async function openLab(o: { tokens: string[]; config: string }): Promise<
         },
       ).trim();
     // As its unit starts it: without the first, V8 lets its nursery grow to 48 MiB and never gives it back.
-    Object.assign(env, { MALLOC_ARENA_MAX: '1' });
+    Object.assign(env, { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '16384' });
     const argv = [
       process.execPath,
       '--max-semi-space-size=2',
