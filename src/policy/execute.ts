@@ -204,15 +204,21 @@ function runRead(
     }
   };
   if (tool.perPrincipal || tool.long || call.progress) return twice(d.signal);
-  return e.coalescer.share(
+  const shared = e.coalescer.share(
     `${tool.name} ${rightsOf(who.scopes)} ${boundsKey(job, p)} ${job.canonical}`,
     d.signal,
     (signal) => {
       // The group outlives the caller that began it, so it has a deadline of its own.
       const own = deadline(signal, timeoutOf(tool), p.clock);
-      return raced(twice(own.signal), own.signal).finally(() => own[Symbol.dispose]());
+      return raced(twice(own.signal), own.signal)
+        .then((raw) => ({ raw }))
+        .finally(() => own[Symbol.dispose]());
     },
   );
+  return shared.then((run) => {
+    job.run = run;
+    return run.raw;
+  });
 }
 
 const rights = new WeakMap<ReadonlySet<Scope>, string>();

@@ -32,6 +32,8 @@ export interface Job {
   receipt?: string;
   /** Of long work: what its caller has to do before it can end. */
   turn?: PromiseWithResolvers<Turn>;
+  /** Of a read: the run whose answer it has, perhaps with equal reads. Their answers are cleaned once. */
+  run?: object;
   /** Told how it ended, by whoever waits for that beside the caller. */
   ended?: (end: { thrown?: unknown }) => void;
 }

@@ -17,7 +17,7 @@ import { complaint } from './complaint.ts';
 import { approve, execute, timeoutOf } from './execute.ts';
 import type { Engine, Job } from './job.ts';
 import type { Door, Policy } from './ports.ts';
-import { type Answer, answer, clean } from './shape.ts';
+import { type Answer, answer, clean, cleanOf } from './shape.ts';
 import { laneOf } from './slots.ts';
 import { receiptsFor } from './undo.ts';
 
@@ -143,7 +143,7 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
   }
 
   function leave(job: Job, raw: unknown): Answer {
-    const whole = clean(job.tool, raw, p);
+    const whole = cleanOf(job.run, job.tool, raw, p);
     return answer(job.tool, job.input, whole, call, (lists) => keep(job, whole, lists), p);
   }
 

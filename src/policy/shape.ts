@@ -27,21 +27,38 @@ function foreignOf(tool: Tool): CompiledForeign {
 export type Answer = Omit<Extract<Outcome, { status: 'done' }>, 'status'>;
 type Data = Record<string, unknown>;
 
+interface Whole {
+  data: Data;
+  marked: Data;
+  paths: string[];
+}
+
+const cleaned = new WeakMap<object, Whole>();
+
+/** As `clean`, and once for all who share the run: what is handed on is read, and written by nobody. */
+export function cleanOf(run: object | undefined, tool: Tool, raw: unknown, p: Policy): Whole {
+  const known = run && cleaned.get(run);
+  if (known) return known;
+  const whole = clean(tool, raw, p);
+  if (run) cleaned.set(run, whole);
+  return whole;
+}
+
 /** Parses and cleans: the whole answer, nothing cut yet. A failed parse is our bug, not the caller's. */
-export function clean(tool: Tool, raw: unknown, p: Policy): { data: Data; marked: Data; paths: string[] } {
+export function clean(tool: Tool, raw: unknown, p: Policy): Whole {
   const parsed = tool.output.safeParse(raw);
   if (!parsed.success)
     throw new OpsError('internal', `${tool.name} gave an answer that its own schema refuses.`, {
       hint: 'This is a bug of deckhand; the server log has the place.',
       cause: parsed.error,
     });
-  return shape(parsed.data as Data, foreignOf(tool), p.redactor) as { data: Data; marked: Data; paths: string[] };
+  return shape(parsed.data as Data, foreignOf(tool), p.redactor) as Whole;
 }
 
 export function answer(
   tool: Tool,
   input: unknown,
-  whole: ReturnType<typeof clean>,
+  whole: Whole,
   call: Call,
   keep: (lists: string[]) => string | null,
   p: Policy,

@@ -1,5 +1,5 @@
 /** What leaves the door: cut to a budget, kept under a handle, fenced, redacted, parsed. */
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import * as z from 'zod';
 import { defineRead } from '../../src/core/define.ts';
 import { callOf, reader, rig, who } from '../fakes/policy.ts';
@@ -63,6 +63,28 @@ test('a list that this answer does not have is not cut, and one cut twice is kep
   expect(data.lines.length).toBeLessThan(300);
   expect(r.kept.size).toBe(1);
   expect(r.kept.get(data.more?.handle ?? '')?.data.lines).toHaveLength(400);
+});
+
+test('an answer that several wait for is parsed and cleaned once, and cut and kept for each of them', async () => {
+  const r = rig();
+  const parse = vi.spyOn(r.policy.catalog.tools[0]?.output as z.ZodObject, 'safeParse');
+  stage.lines = Array.from({ length: 80 }, (_, i) => `line ${i} password=hunter${i}x`);
+  const outs = await Promise.all(
+    [1, 2, 3].map(() => r.door.run(callOf('fixture_look', { limit: 10 }, { principal: reader }))),
+  );
+  const [first, ...others] = outs.map(done);
+  expect(stage.runs).toBe(1);
+  expect(parse).toHaveBeenCalledTimes(1);
+  for (const other of others) {
+    expect(other.data.lines).toEqual(first?.data.lines);
+    expect(other.data.more?.handle).not.toBe(first?.data.more?.handle);
+    expect(JSON.stringify(r.kept.get(other.data.more?.handle ?? ''))).not.toContain('hunter');
+  }
+  // The next run is another answer.
+  await r.clock.advance(1_000);
+  stage.lines = ['other'];
+  const later = done(await r.door.run(callOf('fixture_look', { limit: 10 }, { principal: reader })));
+  expect(later.data.lines).toEqual(['other']);
 });
 
 test('one item too large for any answer leaves an honest empty list, with the whole under its handle', async () => {
