@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { builtinsByNeed, bundle, inside, loads, outputOf, root } from '../../scripts/bundle.ts';
+import { builtinsByNeed, bundle, inAscii, inside, loads, outputOf, root } from '../../scripts/bundle.ts';
+import { groups } from '../../scripts/merge.ts';
 import { instead } from '../../scripts/prepare.ts';
 import { listed } from '../../src/edge/listing.ts';
 import type { Prepared } from '../../src/edge/prepared.ts';
@@ -223,6 +224,55 @@ test('none of Node’s own modules is imported in a way that loads all of it', (
       text.match(/import[^"']*from\s*["']node:[^"']*["']/g)?.filter((i) => !i.includes('createRequire')) ?? [],
       name,
     ).toEqual([]);
+});
+
+test('what is loaded together is one file: a window of a client loads few, and each finds what it takes from the others', () => {
+  const { outputs } = made.metafile;
+  const faces = ['src/main.ts', 'src/cli/run.ts', 'src/cli/stdio.ts', 'src/cli/product.ts', 'src/edge/served.ts'];
+  const paths = new Set(faces.flatMap((s) => [...loads(outputs, outputOf(outputs, s))]));
+  // Each of fifty was looked up by each that takes from it, until V8 found that worth its last compiler and 5 MB.
+  expect(paths.size).toBeLessThan(20);
+  const given = (file: string) =>
+    (/\bexport\{([^}]*)\};\s*$/.exec(made.files.get(file) ?? '')?.[1] ?? '')
+      .split(',')
+      .map((n) => n.split(' as ').at(-1));
+  for (const [name, text] of made.files) {
+    for (const [, names, from = ''] of text.matchAll(/\bimport(?:\{([^}]*)\}from)?"\.\/([\w.-]+\.mjs)";/g)) {
+      const taken = names?.split(',').map((n) => n.split(' as ')[0]) ?? [];
+      expect(made.files.has(from), `${from}, that ${name} imports`).toBe(true);
+      expect(given(from), `${from}, as ${name} takes it`).toEqual(expect.arrayContaining(taken));
+    }
+    for (const [, from = ''] of text.matchAll(/\bimport\("\.\/([\w.-]+\.mjs)"\)/g))
+      expect([...made.files.keys()]).toContain(from);
+  }
+});
+
+test('a text is ASCII, or V8 would hold two bytes for each character of it', () => {
+  const other = [...made.files].filter(([, text]) => /[^\0-\x7f]/.test(text)).map(([name]) => name);
+  expect(other).toEqual([]);
+  expect(inAscii('/[⟦\u{1f600}]/u')).toBe('/[\\u27e6\\ud83d\\ude00]/u');
+  expect(/^[\u27e6\ud83d\ude00]$/u.test('\u{1f600}')).toBe(true);
+});
+
+test('groups: in turn by the first faces, then by who loads it; entries, and what lies apart, stay', () => {
+  const loadedBy: Record<string, string[]> = { m: ['x'], s: ['x', 'y', 'big'], p: ['z', 'y', 'w'], q: ['w'] };
+  const output = { bytes: 1, inputs: {}, imports: [], exports: [] };
+  const outputs = Object.fromEntries(
+    ['x', 'y', 'z', 'w', 'lazy', 'big', 'entry'].map((path) => [
+      path,
+      {
+        ...output,
+        ...(path === 'big' ? { inputs: { 'src/big.ts': { bytesInOutput: 1 } } } : {}),
+        ...(path === 'entry' ? { entryPoint: 'm' } : {}),
+      },
+    ]),
+  );
+  const found = groups(
+    outputs,
+    { first: ['m', 's'], others: ['p', 'q'], apart: /^src\/big/ },
+    (_, source) => new Set(loadedBy[source]),
+  );
+  expect([...found.values()]).toEqual([['x'], ['y'], ['z'], ['w']]);
 });
 
 describe('builtinsByNeed', () => {
