@@ -13,6 +13,7 @@ import type { Shared } from '../edge/limits_shared.ts';
 import { tailnetSocket } from '../edge/tailnet_socket.ts';
 import type { Tls } from '../edge/tls.ts';
 import { FIRST_TOKEN, type Run } from './commands.ts';
+import { giveBackWhenQuiet } from './given_back.ts';
 import { type Launched, launched } from './launched.ts';
 import type { Terminal } from './terminal.ts';
 import { sameSettings, type Welcome, welcome } from './welcome.ts';
@@ -66,6 +67,7 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
     });
     greet(io, app, { loaded, url, how: launched(environment(), io.outTty) });
     log.info({ url, mode: config.mode, toolsets: config.toolsets }, 'listening');
+    giveBackWhenQuiet();
     await aborted(signal);
     log.info({ signal: String(signal.reason) }, 'stopping; what is under way may end');
   } finally {

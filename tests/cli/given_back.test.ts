@@ -2,7 +2,7 @@
 import v8 from 'node:v8';
 import vm from 'node:vm';
 import { afterEach, expect, test, vi } from 'vitest';
-import { giveBackLater } from '../../src/cli/given_back.ts';
+import { giveBackLater, giveBackWhenQuiet } from '../../src/cli/given_back.ts';
 
 afterEach(() => {
   vi.useRealTimers();
@@ -42,4 +42,30 @@ test('a V8 without it is left as it is', () => {
   giveBackLater();
   expect(() => vi.advanceTimersByTime(10_000)).not.toThrow();
   expect(flags).toHaveBeenLastCalledWith('--no-expose-gc');
+});
+
+test('a server collects when it is quiet and has grown, and not again until it has grown again', () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'setTimeout'] });
+  const collect = vi.fn();
+  vi.spyOn(vm, 'runInNewContext').mockReturnValue(collect);
+  let heap = 60;
+  vi.spyOn(v8, 'getHeapStatistics').mockImplementation(() => ({ total_heap_size: heap * 2 ** 20 }) as v8.HeapInfo);
+  let utilization = 0.5;
+  vi.spyOn(performance, 'eventLoopUtilization').mockImplementation(() => ({ idle: 0, active: 0, utilization }));
+  collect.mockImplementation(() => {
+    heap = 20;
+  });
+  giveBackWhenQuiet();
+  vi.advanceTimersByTime(60_000);
+  expect(collect).not.toHaveBeenCalled();
+  utilization = 0.01;
+  vi.advanceTimersByTime(15_000);
+  expect(collect).toHaveBeenCalledTimes(1);
+  heap = 27;
+  vi.advanceTimersByTime(600_000);
+  expect(collect).toHaveBeenCalledTimes(1);
+  heap = 40;
+  vi.advanceTimersByTime(15_000);
+  expect(collect).toHaveBeenCalledTimes(2);
+  vi.clearAllTimers();
 });
