@@ -17,8 +17,12 @@ const MAY: Record<string, { from: string[]; why: string }> = {
   policy: { from: ['core', 'store'], why: 'rules need their own records' },
   edge: { from: ['core', 'policy'], why: 'faces hold no rules and no SQL' },
   cli: {
-    from: ['core', 'config', 'app.ts', 'front.ts', 'log.ts', 'policy', 'edge', 'wiring_limits.ts'],
+    from: ['core', 'config', 'app.ts', 'front.ts', 'log.ts', 'policy', 'edge', 'setup', 'wiring_limits.ts'],
     why: 'a face too; it starts the others',
+  },
+  setup: {
+    from: ['core', 'config', 'store', 'host'],
+    why: 'Deckhand’s own place on a machine: versions and units, backups, entries in clients’ settings, the offer on a tailnet',
   },
   'log.ts': { from: ['core'], why: 'one way to write a line' },
   'sampler.ts': { from: ['core', 'policy'], why: 'samples; decides nothing' },

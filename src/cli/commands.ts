@@ -7,6 +7,10 @@ import type { FlagKind, Flags } from '../config/flags.ts';
 import type { Loaded } from '../config/load.ts';
 import type { Role } from '../core/scopes.ts';
 import { APPROVAL_COMMANDS } from './commands_approvals.ts';
+import { BACKUP_COMMANDS, type BackupCommand } from './commands_backup.ts';
+import { CLIENT_COMMANDS, type ClientCommand } from './commands_client.ts';
+import { SERVICE_COMMANDS, type ServiceCommand } from './commands_service.ts';
+import { TAILNET_COMMANDS, type TailnetCommand } from './commands_tailnet.ts';
 import { TLS_COMMANDS } from './commands_tls.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -37,6 +41,10 @@ export interface Run {
 
 /** One word, or two for a group. */
 export type CommandName =
+  | ServiceCommand
+  | TailnetCommand
+  | ClientCommand
+  | BackupCommand
   | 'serve'
   | 'stdio'
   | 'tools'
@@ -292,6 +300,10 @@ export const COMMANDS: readonly Command[] = [
     options: [SINCE, UNTIL],
     examples: ['deckhand audit export --since 30d | gzip > audit.jsonl.gz'],
   },
+  ...CLIENT_COMMANDS,
+  ...SERVICE_COMMANDS,
+  ...TAILNET_COMMANDS,
+  ...BACKUP_COMMANDS,
   ...TLS_COMMANDS,
   {
     name: 'config',
