@@ -180,6 +180,7 @@ export async function createApp(o: {
     serviceRules: config.services,
     probes: { allow: config.net.allow, deny: config.net.deny },
     peers: config.peers,
+    tailnet: { ...config.tailnet, port: config.http.port },
     files: { ...config.files, ours, index: indexing.index },
   });
   const identity = host.system.identity();
@@ -194,8 +195,8 @@ export async function createApp(o: {
   const off = offByConfig(config);
   const tools = o.catalog ?? catalog;
   // What the owner has switched off is not missed.
-  const wanted = hostParts({ docker, root: config.host.root, roots: config.files.roots }).filter((part) =>
-    tools.tools.some((t) => t.toolset === part.toolset && (part.tool ?? t.name) === t.name && !off(t)),
+  const wanted = hostParts({ docker, root: config.host.root, roots: config.files.roots, ...config.tailnet }).filter(
+    (part) => tools.tools.some((t) => t.toolset === part.toolset && (part.tool ?? t.name) === t.name && !off(t)),
   );
   const parts = createParts(wanted, clock.elapsed);
   const redactor = createRedactor({ values: [...config.redact.values] });
