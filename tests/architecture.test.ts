@@ -72,7 +72,7 @@ const ONLY: Record<string, { where: RegExp; instead: string }> = {
     where: /^src\/host\/hardware\/child\.ts$/,
     instead: 'ask src/host/hardware/children.ts: it spawns shells, so it runs only in a process that can be killed',
   },
-  'node:sqlite': { where: /^src\/store\/db\.ts$/, instead: 'add a method to a file in src/store' },
+  'node:sqlite': { where: /^src\/store\/db(?:_copy)?\.ts$/, instead: 'add a method to a file in src/store' },
   'node:worker_threads': { where: /^src\/host\/worker\.ts$/, instead: 'ask src/host/worker.ts' },
   '@modelcontextprotocol/server': { where: /^src\/edge\//, instead: 'tools and rules know nothing of MCP' },
   '@modelcontextprotocol/server/stdio': { where: /^src\/edge\//, instead: 'tools and rules know nothing of MCP' },
