@@ -17,6 +17,7 @@ import { openIndexing } from './file_indexer.ts';
 import { createHost } from './host/index.ts';
 import { hostParts } from './host/parts.ts';
 import { openSyslog, type Syslog, syslogTrouble } from './host/syslog.ts';
+import type { NotifyOptions } from './host/systemd_notify.ts';
 import { createAccess } from './policy/access.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal, withGrants } from './policy/authenticate.ts';
 import { createCoalescer } from './policy/coalesce.ts';
@@ -104,6 +105,7 @@ export { becomeOwner };
 /** Of commands that want nothing else of the house. */
 export const askTailnet = async ({ tailnet }: Loaded['config']) =>
   (await import('./host/tailnet/index.ts')).createTailnet({ socket: tailnet.localApi });
+export const superviseBy = async (o: NotifyOptions) => (await import('./host/systemd_notify.ts')).openNotify(o);
 export { POLKIT_PATH, polkitRule } from './insight/polkit_rule.ts';
 export type { AuditFiles };
 
