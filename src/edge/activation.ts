@@ -124,7 +124,7 @@ export async function inheritedAddress(
   if (otherPort || !same(wanted, own.host)) {
     const set = `${bracketed(chosen.host ? http.host : own.host)}:${otherPort ? http.port : own.port}`;
     throw new OpsError('conflict', `deckhand.socket listens on ${at}, and the settings say ${set}.`, {
-      hint: `Make them one: take \`http.host\` and \`http.port\` out of the settings, or \`systemctl edit deckhand.socket\` with the lines [Socket], ListenStream=, ListenStream=${set}, and \`systemctl restart deckhand.socket deckhand.service\`. Or do without: \`systemctl mask --now deckhand.socket\`.`,
+      hint: `Make them one: take \`http.host\` and \`http.port\` out of the settings, or \`systemctl edit deckhand.socket\` with the lines [Socket], ListenStream=, ListenStream=${set}, and \`systemctl restart deckhand.socket deckhand.service\`. Or do without: \`systemctl disable --now deckhand.socket\`.`,
     });
   }
   try {

@@ -19,35 +19,41 @@ export interface Farewell {
 }
 
 export function createFarewell(graceMs = GRACE_MS): Farewell {
-  /** Of each connection, how much it had sent when its last answer was out; null: it waits for one. */
-  const open = new Map<Socket, number | null>();
+  const open = new Map<Socket, Standing>();
   let begun = false;
   let changed = () => {};
-  // A request that has begun to arrive is none to cut off: it will be answered, and ends its connection.
-  const idle = (socket: Socket, sent: number | null) => sent !== null && socket.bytesRead === sent;
-  const waiting = () => [...open].some(([socket, sent]) => idle(socket, sent));
-  const last = (outgoing: ServerResponse) => {
-    if (!outgoing.headersSent) outgoing.shouldKeepAlive = false;
-  };
+  const waiting = () => [...open.values()].some((s) => !s.leaving);
+  function last(standing: Standing, outgoing: ServerResponse): void {
+    // Once its head is out, the client has been told that it may ask again: then it is the next answer that ends it.
+    if (outgoing.headersSent) return;
+    outgoing.shouldKeepAlive = false;
+    standing.leaving = true;
+    changed();
+  }
 
   return {
     watch(socket) {
-      open.set(socket, 0);
+      open.set(socket, { heard: 0, leaving: false });
       socket.once('close', () => {
         open.delete(socket);
         changed();
       });
     },
     asked(socket, outgoing) {
-      if (open.has(socket)) open.set(socket, null);
+      const standing = open.get(socket);
+      if (!standing) return;
+      standing.heard = null;
       outgoing.once('close', () => {
-        if (open.has(socket)) open.set(socket, socket.bytesRead);
+        standing.heard = socket.bytesRead;
       });
-      if (begun) last(outgoing);
+      if (begun) last(standing, outgoing);
     },
     async begin(underWay) {
       begun = true;
-      for (const outgoing of underWay) last(outgoing);
+      for (const outgoing of underWay) {
+        const standing = outgoing.socket && open.get(outgoing.socket);
+        if (standing) last(standing, outgoing);
+      }
       if (!waiting()) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, graceMs);
@@ -57,8 +63,20 @@ export function createFarewell(graceMs = GRACE_MS): Farewell {
       await promise;
       clearTimeout(timer);
       changed = () => {};
+      // A loop that was busy looks at its timers before its sockets: what has come is read first, and is answered.
+      await turn();
+      await turn();
       // With its end said, and not with a reset: what was sent before is still read by the client.
-      for (const [socket, sent] of open) if (idle(socket, sent)) socket.end();
+      for (const [socket, { heard }] of open) if (heard === socket.bytesRead) socket.end();
     },
   };
 }
+
+interface Standing {
+  /** What had come from it when its last answer was out; null: it waits for one. */
+  heard: number | null;
+  /** Its answer says that it is the last one. */
+  leaving: boolean;
+}
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
