@@ -16,7 +16,7 @@ export const { version } = JSON.parse(readFileSync(new URL('../package.json', im
 
 // CommonJS packages (pino, yaml) ask for Node's own modules by `require`, which a module does not have. Only the chunk
 // that asks pays for making one.
-const REQUIRE =
+export const REQUIRE =
   "import{createRequire as deckhandRequire}from'node:module';const require=deckhandRequire(import.meta.url);\n";
 
 const common = {
@@ -37,13 +37,15 @@ const common = {
 
 /**
  * The program, the child processes that read hardware and parse files, and the program of the threads that touch files: apart, so that
- * none shares a chunk with another, nor loads it.
+ * none shares a chunk with another, nor loads it. Another entry: of the single executable (release/executable.ts).
  */
-export async function bundle(): Promise<{ files: Map<string, string>; metafile: Metafile }> {
+export async function bundle({
+  entry = 'src/main.ts',
+} = {}): Promise<{ files: Map<string, string>; metafile: Metafile }> {
   const made = await Promise.all([
     build({
       ...common,
-      entryPoints: { main: 'src/main.ts' },
+      entryPoints: { main: entry },
       chunkNames: '[name]-[hash]',
       splitting: true,
       define: { DECKHAND_VERSION: JSON.stringify(version) },

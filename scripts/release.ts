@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { git, nameOf, releaseTarball } from './release/contents.ts';
+import { releaseExecutable } from './release/executable.ts';
 import { ARCHES, type Arch } from './release/node.ts';
 import { sha256, sums } from './release/tar.ts';
 
@@ -48,8 +49,10 @@ async function main(): Promise<void> {
   writeSums(out);
 }
 
-async function executable(_out: string, _arch: Arch, _epochS: number): Promise<void> {
-  process.stdout.write('no executable yet\n');
+async function executable(out: string, arch: Arch, epochS: number): Promise<void> {
+  const { program, sbom } = await releaseExecutable(arch, epochS);
+  put(out, nameOf(arch), program, 0o755);
+  put(out, `${nameOf(arch)}.cdx.json`, Buffer.from(sbom), 0o644);
 }
 
 /** What nobody can make again from the commit is no release. */

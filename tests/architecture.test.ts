@@ -28,6 +28,10 @@ const MAY: Record<string, { from: string[]; why: string }> = {
   'sampler.ts': { from: ['core', 'policy'], why: 'samples; decides nothing' },
   'file_indexer.ts': { from: ['core', 'policy', 'store'], why: 'keeps an index; decides when' },
   'main.ts': { from: ['cli'], why: 'the entry' },
+  'executable.ts': {
+    from: ['cli', 'host'],
+    why: 'the entry of the single executable, which also is its own child programs',
+  },
   'front.ts': {
     from: ['core', 'config', 'store', 'host', 'policy'],
     why: 'the wiring of a first answer over stdio, before app.ts is loaded',
@@ -103,10 +107,14 @@ const ONLY: Record<string, { where: RegExp; instead: string }> = {
     instead: 'ask expression() of src/insight/log_match.ts, or host.files.find: it is loaded on first use',
   },
   yaml: {
-    where: /^src\/(?:config\/|host\/validate\/yaml\.ts$)/,
+    where: /^src\/(?:config\/|host\/validate\/yaml\.ts$|setup\/clients\/yaml\.ts$)/,
     instead: 'settings come from config; of files, ask host.validate: what they can cost a parser, a child pays',
   },
-  'smol-toml': { where: /^src\/host\/validate\/child\.ts$/, instead: 'ask host.validate' },
+  'smol-toml': {
+    where: /^src\/(?:host\/validate\/child|setup\/clients\/toml)\.ts$/,
+    instead: 'ask host.validate; a person’s own settings are read by setup/clients',
+  },
+  'jsonc-parser': { where: /^src\/setup\/clients\/jsonc\.ts$/, instead: 'settings of clients are edited in one place' },
   zod: {
     where: /^src\/(core|config|tools|policy|edge|cli|store|insight)\//,
     instead: 'the host gives records, not schemas',

@@ -6,6 +6,7 @@
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { OpsError } from '../core/errors.ts';
+import { childArguments } from './program.ts';
 
 /**
  * A name for callers, and where it can be. Adding a line here is adding a power: each is a reader, as it is called, but for
@@ -141,7 +142,7 @@ export const exec: Exec = (request) => {
  * /proc/self/exe is the Node that runs, even when an update has removed its file.
  */
 export const execOurs = (file: string, o: Omit<ExecRequest, 'binary'>): Promise<ExecResult> =>
-  execPath('/proc/self/exe', { ...o, args: ['--max-old-space-size=96', file, ...o.args] });
+  execPath('/proc/self/exe', { ...o, args: [...childArguments(file), ...o.args] });
 
 /** The Node of an installed version: root's, below /opt/deckhand, and checked before it got there (setup/service/). */
 export const execInstalled = (node: string, o: Omit<ExecRequest, 'binary'>): Promise<ExecResult> => execPath(node, o);
