@@ -51,6 +51,7 @@ import { newOwner } from './store/owner.ts';
 import { openQuotas } from './store/quotas.ts';
 import { openReceipts } from './store/receipts.ts';
 import type { Seen } from './store/seen.ts';
+import { finishRestore } from './store/restore.ts';
 import { becomeOwner, openState, type StateDir } from './store/state.ts';
 import { openTokens, type Tokens } from './store/tokens.ts';
 import { openWork } from './store/work.ts';
@@ -150,6 +151,8 @@ export async function createApp(o: {
   // As root on a folder of another user (the service's): become that user, or what we write it could not read.
   becomeOwner(config.state.dir);
   const state = openState(config.state.dir);
+  // Begun and killed: the state is what was being restored, once this is done.
+  if (finishRestore(state)) log.warn({ path: state.dir }, 'a restore that was interrupted is finished');
   const db = openDb(state, log);
   const self = newOwner();
   const syslog = syslogFor(config.audit.heads, log);
