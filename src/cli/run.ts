@@ -87,6 +87,7 @@ export async function run(argv: readonly string[], io: Terminal): Promise<number
     ...(command.rest ? { positionals: most } : {}),
   });
   if (before.own.help || after.own.help) return help({ positionals: command.name.split(' '), io });
+  if (!SERVES && !/^(?:client |help$|version$)/.test(command.name)) throw elsewhere(command);
   if (!command.rest && after.rest.length) after.positionals.push(...after.rest);
   if (after.positionals.length < least || after.positionals.length > most) throw wrongCount(command, after.positionals);
   const settings = merge(before.settings, after.settings);
@@ -122,6 +123,15 @@ export async function run(argv: readonly string[], io: Terminal): Promise<number
   } finally {
     signals?.release();
   }
+}
+
+/** Of what a laptop needs, help and entries in clients are all: everything else looks at a Linux host. */
+const SERVES = process.platform === 'linux';
+
+function elsewhere({ name }: Command): OpsError {
+  return new OpsError('unavailable', `deckhand ${name} is for a Linux host, and this is none.`, {
+    hint: 'Run it there (ssh HOST deckhand …). From here a client reaches it: deckhand client add CLIENT --ssh HOST, or --url https://HOST/mcp',
+  });
 }
 
 function merge(a: Flags, b: Flags): Flags {
