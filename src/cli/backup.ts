@@ -1,16 +1,35 @@
 /** `deckhand backup …`: words and exit codes; what is copied, and how, is setup/backup's and the store's. */
 import { resolve } from 'node:path';
+import { environment } from '../config/env.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Run } from './commands.ts';
 
 const MOST_KEPT = 1_000;
 
 /** Loaded when asked for; root becomes the state's owner, as with every command that touches the state. */
-async function house({ load }: Run) {
-  const loaded = await load();
+async function house(run: Run) {
+  const loaded = await settings(run);
   const [setup, { createLog }] = await Promise.all([import('../setup/backup/index.ts'), import('../log.ts')]);
   const log = createLog({ ...loaded.config.log, level: 'warn' });
   return { ...loaded, setup, log, stateDir: resolve(loaded.config.state.dir) };
+}
+
+/**
+ * A config that cannot be read (a secret that only the server is given) must not keep the state from being backed up: where the
+ * environment names the state, as the unit does, the defaults do.
+ */
+async function settings({ load, io, own }: Run) {
+  try {
+    return await load();
+  } catch (thrown) {
+    const given = Object.entries(environment()).filter(([name]) => /^DECKHAND_(STATE|BACKUP)_/.test(name));
+    if (!given.some(([name]) => name === 'DECKHAND_STATE_DIR') || own['with-config'] || own['with-secrets'])
+      throw thrown;
+    const { toOpsError } = await import('../core/errors.ts');
+    io.err(io.paint('warn', `Going on with the defaults: ${toOpsError(thrown).message}`, 'err'));
+    const { loadConfig } = await import('../config/load.ts');
+    return loadConfig({ env: Object.fromEntries(given), defaultFile: '/nonexistent' });
+  }
 }
 
 export async function create(run: Run): Promise<number> {

@@ -14,6 +14,7 @@ import { createLog } from '../log.ts';
 import type { Run } from './commands.ts';
 import { auditChecks } from './doctor_audit.ts';
 import { authChecks } from './doctor_auth.ts';
+import { backupChecks } from './doctor_backup.ts';
 import { fileChecks } from './doctor_files.ts';
 import { hostChecks } from './doctor_host.ts';
 import { limitChecks } from './doctor_limits.ts';
@@ -73,7 +74,10 @@ async function examine(load: Run['load']): Promise<Check[]> {
   const state = stateChecks(dir);
   checks.push(...state.checks);
   let app = state.usable ? await tryOpen(loaded, checks) : null;
-  if (app) checks.push(...storeChecks(app), ...usageChecks(dir, loaded.config), ...(await audited(dir)));
+  if (app) {
+    checks.push(...storeChecks(app), ...usageChecks(dir, loaded.config), ...(await audited(dir)));
+    checks.push(...(await backupChecks(loaded.config, Date.now())));
+  }
   const spare = app ? null : mkdtempSync(join(tmpdir(), 'deckhand-doctor-'));
   try {
     if (spare) {
