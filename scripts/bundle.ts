@@ -33,6 +33,8 @@ const common = {
   metafile: true,
   write: false,
   logLevel: 'warning',
+  // Its other form asks for its parts in a way that no bundler sees.
+  alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
 } satisfies BuildOptions;
 
 /**
