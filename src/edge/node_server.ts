@@ -10,6 +10,7 @@ import type { Listener } from '../policy/credentials.ts';
 import { createFarewell } from './farewell.ts';
 import { addressKey, MOST_REQUESTS_PER_SOCKET, NODE_LIMITS } from './limits.ts';
 import { createConnections } from './limits_connections.ts';
+import { createLingering } from './lingering.ts';
 import { json, type Refusals, type Visit } from './refusals.ts';
 import { type RpcError, rpcError } from './results.ts';
 import { SECURITY_HEADERS, secured } from './security_headers.ts';
@@ -70,6 +71,7 @@ export function createNodeServer(o: {
     },
   });
   const farewell = createFarewell(o.graceMs);
+  const lingering = createLingering();
   const underWay = new Set<ServerResponse>();
   /** Sockets with a request that has not been answered. */
   const asking = new WeakSet<Socket>();
@@ -94,6 +96,7 @@ export function createNodeServer(o: {
     underWay.add(outgoing);
     const { socket } = incoming;
     asking.add(socket);
+    lingering.watch(incoming);
     farewell.asked(socket, outgoing);
     outgoing.once('close', () => {
       asking.delete(socket);
@@ -196,6 +199,7 @@ export function createNodeServer(o: {
       await then();
       readers.close();
       for (const s of servers) s.closeAllConnections();
+      lingering.end();
       // Ends what node:http still has ticking.
       for (const s of servers) s.close();
       o.tls?.close();

@@ -2,22 +2,24 @@
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Lingering, linger } from '../../src/edge/lingering.ts';
+import { type Bounds, createLingering } from '../../src/edge/lingering.ts';
 
-const BOUNDS: Lingering = { ms: 20_000, idleMs: 10_000, bytes: 64 * 1024 * 1024 };
+const BOUNDS: Bounds = { ms: 20_000, idleMs: 10_000, bytes: 64 * 1024 * 1024 };
 
 /** Of each server, the connections that came and those that are there still. */
 const open = new Map<number, { came: number; there: number }>();
 
-async function refusing(bounds: Lingering | null): Promise<number> {
+async function refusing(bounds: Bounds | null): Promise<number> {
+  const lingering = bounds && createLingering(bounds);
   const server = createServer((incoming, outgoing) => {
-    if (bounds) linger(incoming, bounds);
+    lingering?.watch(incoming);
     outgoing.writeHead(413, { connection: 'close' });
     outgoing.end('too long');
   });
   onTestFinished(() => {
     server.close();
     server.closeAllConnections();
+    lingering?.end();
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const { port } = server.address() as AddressInfo;
