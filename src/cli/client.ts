@@ -173,7 +173,7 @@ async function asked(run: Run, spec: ClientSpec, forReal: boolean): Promise<Aske
   return { name: checkName(named ?? 'deckhand'), reach: await here(run, narrowing), notes: [] };
 }
 
-/** The very Node and launcher that run this, and the settings that make it the same Deckhand. */
+/** What started this, and the settings that make it the same Deckhand. */
 async function here({ io, load }: Run, narrowing: Narrowing): Promise<Reach> {
   if (process.platform !== 'linux')
     throw new OpsError('unavailable', 'Deckhand serves Linux hosts, and this is none.', {
@@ -187,7 +187,8 @@ async function here({ io, load }: Run, narrowing: Narrowing): Promise<Reach> {
       !(narrowing.readOnly && f.startsWith('--mode=')) &&
       !(narrowing.toolsets.length > 0 && f.startsWith('--toolsets=')),
   );
-  return { kind: 'command', command: how.node, args: [how.bin, 'stdio', ...flags, ...narrowFlags(narrowing)] };
+  const [command = 'deckhand', ...first] = how.words;
+  return { kind: 'command', command, args: [...first, 'stdio', ...flags, ...narrowFlags(narrowing)] };
 }
 
 function givenToken(own: Run['own']): Given | null {

@@ -2,6 +2,7 @@
 import { existsSync, lstatSync, type Stats, statfsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { isSea } from 'node:sea';
 import type { App } from '../app.ts';
 import type { Loaded } from '../config/load.ts';
 import type { Check } from './doctor.ts';
@@ -9,7 +10,8 @@ import { shell } from './welcome.ts';
 
 export function nodeChecks(p: Pick<NodeJS.Process, 'version' | 'execPath' | 'execArgv' | 'arch'>): Check[] {
   const flags = p.execArgv.length ? p.execArgv.join(' ') : 'none';
-  return [ok('node', 'Node', `${p.version} (${p.arch}), ${p.execPath}; start flags: ${flags}.`)];
+  const where = isSea() ? `in the executable ${p.execPath}` : p.execPath;
+  return [ok('node', 'Node', `${p.version} (${p.arch}), ${where}; start flags: ${flags}.`)];
 }
 
 export function configChecks({ file, origins }: Loaded): Check[] {

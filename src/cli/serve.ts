@@ -139,7 +139,7 @@ function greet(io: Terminal, app: App, { loaded, url, how }: { loaded: Loaded; u
     mode: app.config.mode,
     toolsets: app.config.toolsets,
     command: how.command,
-    stdio: [how.node, how.bin, 'stdio', ...sameSettings(loaded, DEFAULT_FILE)],
+    stdio: [...how.words, 'stdio', ...sameSettings(loaded, DEFAULT_FILE)],
     token,
   };
   io.out(

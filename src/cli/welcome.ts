@@ -16,7 +16,7 @@ export interface Welcome {
   toolsets: readonly string[];
   /** How this person runs the command again: `deckhand`, or the path of the launcher. */
   command: string;
-  /** The very Node and launcher, and the settings that another process needs to be the same Deckhand. */
+  /** What starts it again (launched.ts), with the settings that another process needs to be the same Deckhand. */
   stdio: readonly string[];
   token: { made: { name: string; role: string; secret: string } } | { made: null; count: number; why: string | null };
 }
