@@ -97,7 +97,11 @@ const encoded = (text: string) =>
     ? text
     : `=?utf-8?q?${[...Buffer.from(text)].map((b) => (b === 0x20 ? '_' : /[\w.@-]/.test(String.fromCharCode(b)) && b !== 0x5f ? String.fromCharCode(b) : `=${b.toString(16).toUpperCase().padStart(2, '0')}`)).join('')}?=`;
 
-export async function serve(socketPath: string, peer: Peer): Promise<Serve> {
+export async function serve(
+  socketPath: string,
+  peer: Peer,
+  at: { host: string; port: number } = { host: '127.0.0.1', port: 0 },
+): Promise<Serve> {
   const server = createServer((incoming, outgoing) => {
     const { address, login, funnel } = front.peer;
     const headers = Object.fromEntries(
@@ -121,7 +125,7 @@ export async function serve(socketPath: string, peer: Peer): Promise<Serve> {
     incoming.pipe(sent);
   });
   const front: Serve = { url: '', peer, close: () => closed(server) };
-  await new Promise<void>((ok) => server.listen(0, '127.0.0.1', ok));
+  await new Promise<void>((ok) => server.listen(at.port, at.host, ok));
   front.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`;
   return front;
 }
