@@ -3,11 +3,12 @@
  * home, an empty npm cache, a clone. Times each step. Which lines those are the pages decide; only their placeholders are filled in here.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { root } from '../e2e/product.ts';
+import { bootDebian } from './debian.ts';
 
 export interface Step {
   what: string;
@@ -80,6 +81,75 @@ export async function fromClone(o: { ms: number }): Promise<Path> {
     await ended(child);
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** From a release's tarball on a bare Debian to a running service that answers a call: the first block of the guide. */
+export async function fromRelease(o: { ms: number }): Promise<Path> {
+  const dir = mkdtempSync(join(tmpdir(), 'deckhand-newcomer-'));
+  const debian = await bootDebian('trixie', 'nspawn');
+  try {
+    const made = spawnSync(
+      process.execPath,
+      ['scripts/release.ts', '--only', 'tarball', '--allow-dirty', '--out', dir],
+      { cwd: root, encoding: 'utf8' },
+    );
+    if (made.status !== 0) throw new Error(`npm run release: ${made.stderr}`);
+    // Both files, as they are downloaded.
+    for (const file of readdirSync(dir)) copyFileSync(join(dir, file), join(debian.share, file));
+    await debian.sh('mkdir /root/new && cp /share/deckhand-* /share/SHA256SUMS /root/new/');
+    const steps: Step[] = [];
+    let token = '';
+    for (const line of typed('docs/guide-service.md', 'install.sh')) {
+      const from = performance.now();
+      // Root needs no sudo, and a bare Debian has none.
+      const ran = await debian.sh(`cd /root/new && ${line.replace(/^sudo /, '')}`, { ms: o.ms });
+      steps.push({ what: line, ms: performance.now() - from });
+      token = /^dh_\S+$/m.exec(ran.out)?.[0] ?? token;
+    }
+    const from = performance.now();
+    // The official client, in that machine's network: the service listens on its loopback alone.
+    const calling = debian.start([
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      CALL,
+      'http://127.0.0.1:7070/mcp',
+      token,
+    ]);
+    const said = await printed(calling, o.ms);
+    steps.push({ what: 'first answered call', ms: performance.now() - from });
+    return { steps, answer: said };
+  } finally {
+    await debian.close();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+const CALL = `
+const { Client, StreamableHTTPClientTransport } = await import(${JSON.stringify(import.meta.resolve('@modelcontextprotocol/client'))});
+const [url, token] = process.argv.slice(1);
+const client = new Client({ name: 'newcomer', version: '1' });
+const requestInit = { headers: { authorization: 'Bearer ' + token } };
+await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }));
+const answer = await client.callTool({ name: 'system_overview', arguments: {} });
+await client.close();
+process.stdout.write(answer.content[0].text);
+`;
+
+async function printed(child: ChildProcess, ms: number): Promise<string> {
+  let out = '';
+  let err = '';
+  child.stdout?.on('data', (d) => {
+    out += d;
+  });
+  child.stderr?.on('data', (d) => {
+    err += d;
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), ms);
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  clearTimeout(timer);
+  if (code !== 0) throw new Error(`the first call: ${code}\n${err.slice(-2000)}`);
+  return out;
 }
 
 /** What it printed up to the welcome's last line. `seen` is asked for each piece until it says yes once. */
