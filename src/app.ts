@@ -5,6 +5,7 @@
 import { resolve } from 'node:path';
 import { accessMustMatter } from './config/access_matter.ts';
 import { dockerSettings } from './config/engines.ts';
+import { surroundings } from './config/env.ts';
 import type { Loaded } from './config/load.ts';
 import { mustMatter, offByConfig } from './config/off.ts';
 import { ourFiles } from './config/ours.ts';
@@ -50,8 +51,8 @@ import { openLocks } from './store/locks.ts';
 import { newOwner } from './store/owner.ts';
 import { openQuotas } from './store/quotas.ts';
 import { openReceipts } from './store/receipts.ts';
-import type { Seen } from './store/seen.ts';
 import { finishRestore } from './store/restore.ts';
+import type { Seen } from './store/seen.ts';
 import { becomeOwner, openState, type StateDir } from './store/state.ts';
 import { openTokens, type Tokens } from './store/tokens.ts';
 import { openWork } from './store/work.ts';
@@ -150,7 +151,7 @@ export async function createApp(o: {
   accessMustMatter(o.loaded, (o.catalog ?? catalog).tools);
   // As root on a folder of another user (the service's): become that user, or what we write it could not read.
   becomeOwner(config.state.dir);
-  const state = openState(config.state.dir);
+  const state = openState(config.state.dir, surroundings().credentialsDirectory);
   // Begun and killed: the state is what was being restored, once this is done.
   if (finishRestore(state)) log.warn({ path: state.dir }, 'a restore that was interrupted is finished');
   const db = openDb(state, log);

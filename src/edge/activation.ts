@@ -20,6 +20,8 @@ export interface Inherited {
 }
 
 const TAILNET = 'tailnet';
+/** systemd starts no socket anew whose service runs. */
+const ANEW = 'systemctl stop deckhand.service deckhand.socket; systemctl start deckhand.socket deckhand.service';
 
 /** Text of a file in /proc/self; for the tests. */
 export interface Look {
@@ -124,7 +126,7 @@ export async function inheritedAddress(
   if (otherPort || !same(wanted, own.host)) {
     const set = `${bracketed(chosen.host ? http.host : own.host)}:${otherPort ? http.port : own.port}`;
     throw new OpsError('conflict', `deckhand.socket listens on ${at}, and the settings say ${set}.`, {
-      hint: `Make them one: take \`http.host\` and \`http.port\` out of the settings, or \`systemctl edit deckhand.socket\` with the lines [Socket], ListenStream=, ListenStream=${set}, and \`systemctl restart deckhand.socket deckhand.service\`. Or do without: \`systemctl disable --now deckhand.socket\`.`,
+      hint: `Make them one: take \`http.host\` and \`http.port\` out of the settings, or \`systemctl edit deckhand.socket\` with the lines [Socket], ListenStream=, ListenStream=${set}, and \`${ANEW}\`. Or do without: \`systemctl disable --now deckhand.socket\`.`,
     });
   }
   try {
@@ -133,7 +135,7 @@ export async function inheritedAddress(
     if (!(thrown instanceof OpsError)) throw thrown;
     const { code, message, details } = thrown;
     throw new OpsError(code, `deckhand.socket listens on ${at}. ${message}`, {
-      hint: `${details.hint ?? ''}\n    - The socket back on loopback: \`systemctl edit deckhand.socket\` with the lines [Socket], ListenStream=, ListenStream=127.0.0.1:${own.port}.`,
+      hint: `${details.hint ?? ''}\n    - The socket back on loopback: \`systemctl edit deckhand.socket\` with the lines [Socket], ListenStream=, ListenStream=127.0.0.1:${own.port}, then \`${ANEW}\`.`,
       cause: thrown,
     });
   }

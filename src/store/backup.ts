@@ -12,7 +12,7 @@ import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { canonical } from '../core/canonical.ts';
 import { OpsError } from '../core/errors.ts';
-import { readKey } from './audit_chain.ts';
+import { readKey } from './audit_key.ts';
 import { verifyAudit } from './audit_verify.ts';
 import { copyAudit } from './backup_audit.ts';
 import { type Copied, copyFile, syncAll, writeFile } from './backup_file.ts';
