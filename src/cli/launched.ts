@@ -58,18 +58,6 @@ function real(path: string): string | null {
   }
 }
 
-/** Of an installed version, the path that leads to whichever is current: an upgrade would take the other one away from clients. */
-export function lasting(file: string): string {
-  const [, top, rest] = /^(.+)\/versions\/[^/]+\/(.+)$/.exec(file) ?? [];
-  if (top === undefined) return file;
-  const current = `${top}/current/${rest}`;
-  try {
-    return realpathSync(current) === realpathSync(file) ? current : file;
-  } catch {
-    return file;
-  }
-}
-
 /**
  * A service's output goes to a log that many may read and nobody empties. A pipe or a file that someone gave by hand
  * (`npm start | tee`, a test) is theirs to keep secret, as with `deckhand token add`.

@@ -1,12 +1,11 @@
 /** Backups of the state: what is good, what is kept, what a restore may do; and what is left when any of it is killed or the disk is full. */
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   appendFileSync,
   chmodSync,
   chownSync,
-  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -152,7 +151,7 @@ describe('what is good', () => {
       expect((await h.verify(backup.name)).ok, `${name} shortened`).toBe(false);
       rmSync(path);
       expect((await h.verify(backup.name)).ok, `${name} gone`).toBe(false);
-      writeFileSync(path, was);
+      writeFileSync(path, was, { mode: 0o600 });
     }
     expect((await h.verify()).ok).toBe(true);
     writeFileSync(join(backup.path, 'audit', 'more.jsonl'), '{}');
@@ -354,7 +353,7 @@ describe('killed in the middle', () => {
     fill(h.stateDir, 'now');
     const at = (n: number | string) => {
       const dir = join(h.top, `at-${n}`);
-      cpSync(h.stateDir, dir, { recursive: true });
+      execFileSync('cp', ['-a', h.stateDir, dir]);
       return dir;
     };
     const run = (action: string, how: string, n: number, dir: string) =>
@@ -406,7 +405,7 @@ describe('killed in the middle', () => {
     await each(points(calls, 12), async (n) => {
       const to = join(h.top, `b${n}`);
       const dir = join(h.top, `state${n}`);
-      cpSync(h.stateDir, dir, { recursive: true });
+      execFileSync('cp', ['-a', h.stateDir, dir]);
       expect(await ended(['create', 'kill', String(n), dir, to])).toMatchObject({ killed: true });
       for (const b of backupsIn(to, dir))
         expect(await verifyBackup(b, signal), `killed at ${n}`).toMatchObject({ ok: true });
@@ -422,7 +421,7 @@ describe('killed in the middle', () => {
       await each(points(calls, 8), async (n) => {
         const dir = h.at(`${action}-${n}`);
         const to = join(h.top, `${action}-to-${n}`);
-        cpSync(h.backups, to, { recursive: true });
+        execFileSync('cp', ['-a', h.backups, to]);
         const [given] = readdirSync(to);
         const end = await ended([action, 'full', String(n), dir, to, given as string]);
         const state = seen(dir);
