@@ -108,6 +108,8 @@ export { becomeOwner };
 export const askTailnet = async ({ tailnet }: Loaded['config']) =>
   (await import('./host/tailnet/index.ts')).createTailnet({ socket: tailnet.localApi });
 export const superviseBy = async (o: NotifyOptions) => (await import('./host/systemd_notify.ts')).openNotify(o);
+export const showUnit = async (unit: string, names: readonly string[]) =>
+  (await import('./host/systemd_unit.ts')).unitProperties(unit, names);
 export { POLKIT_PATH, polkitRule } from './insight/polkit_rule.ts';
 export type { AuditFiles };
 

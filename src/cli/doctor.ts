@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type App, auditOf, createApp } from '../app.ts';
+import { type App, auditOf, createApp, showUnit } from '../app.ts';
 import { environment } from '../config/env.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { OpsError, toOpsError } from '../core/errors.ts';
@@ -23,6 +23,7 @@ import { printPolkit } from './doctor_polkit.ts';
 import { configChecks, nodeChecks, portChecks, stateChecks, storeChecks } from './doctor_state.ts';
 import { tailnetChecks } from './doctor_tailnet.ts';
 import { addressChecks, tlsChecks } from './doctor_tls.ts';
+import { unitChecks } from './doctor_unit.ts';
 import { usageChecks } from './doctor_usage.ts';
 import { wrap } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -70,6 +71,8 @@ async function examine(load: Run['load']): Promise<Check[]> {
   }
   checks.push(...(await limitChecks(loaded.config.limits)));
   checks.push(...(await addressChecks(loaded.config.http)), ...(await portChecks(loaded.config.http)));
+  // While this is still the user who asked: as the service's own, there may be nobody to ask systemd.
+  checks.push(...(await unitChecks(loaded.config, showUnit)));
   const { dir } = loaded.config.state;
   const state = stateChecks(dir);
   checks.push(...state.checks);
