@@ -110,14 +110,19 @@ export function switchTo(place: Place, version: string): void {
   syncFolder(place.opt);
 }
 
+/** An install.sh that runs has none of our locks: what it makes is left for so long. */
+const SCRIPT_MS = 3_600_000;
+
 /** What a run that was killed left half made. */
-export function sweepHalfMade(place: Place): void {
+export function sweepHalfMade(place: Place, nowMs: number): void {
+  const old = (path: string) => nowMs - (lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? nowMs) > SCRIPT_MS;
   for (const [folder, half] of [
-    [place.versions, /^\.new-/],
+    [place.versions, /^\.(?:new|install)-/],
     [place.opt, /^\.current\.|\.tmp$/],
   ] as const)
     for (const name of lstatSync(folder, { throwIfNoEntry: false }) ? readdirSync(folder) : [])
-      if (half.test(name)) rmSync(join(folder, name), { recursive: true, force: true });
+      if (half.test(name) && (!name.startsWith('.install-') || old(join(folder, name))))
+        rmSync(join(folder, name), { recursive: true, force: true });
 }
 
 export const ensureFolder = (path: string, mode = 0o755): void => {

@@ -54,7 +54,7 @@ export async function locked<T>(m: Machine, work: () => Promise<T>): Promise<T> 
       hint: 'Wait for its end: deckhand service status.',
       retryAfterMs: 5_000,
     });
-  sweepHalfMade(m.place);
+  sweepHalfMade(m.place, m.now());
   return await work();
 }
 
