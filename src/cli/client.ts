@@ -125,7 +125,7 @@ interface Asked {
 /** `forReal`: a secret that has to be written is read; else a word stands for it. */
 async function asked(run: Run, spec: ClientSpec, forReal: boolean): Promise<Asked> {
   const { own } = run;
-  const { bySsh, byUrl, checkName, checkToken, nameOf, refuseWay, secretOf } = await reaching();
+  const { bySsh, byUrl, checkName, checkToken, nameOf, refuseWay, secretOf, writesIt } = await reaching();
   const ssh = word(own.ssh);
   const url = word(own.url);
   const narrowing: Narrowing = { toolsets: words(own.toolsets), readOnly: own['read-only'] === true };
@@ -160,7 +160,7 @@ async function asked(run: Run, spec: ClientSpec, forReal: boolean): Promise<Aske
     // What is wrong with the address is told before a name is made of it.
     byUrl(url, null, narrowing);
     const name = checkName(named ?? nameOf('url', url));
-    const stdin = given?.from === 'input' && forReal ? await standardInput(run) : '';
+    const stdin = given?.from === 'input' && forReal && writesIt(spec) ? await standardInput(run) : '';
     const { token, notes } = secretOf(spec, name, given, () =>
       forReal ? checkToken(secretFrom(given as Given, stdin)) : '<TOKEN>',
     );

@@ -45,6 +45,8 @@ export function welcome(w: Welcome, bold: (text: string) => string, dim: (text: 
     ...json.split('\n').map((l) => `  ${l}`),
     dim('or started by the client itself:'),
     `  ${local}`,
+    dim('or entered into the settings of one, each in its own form:'),
+    `  ${w.command} client add CLIENT    (${w.command} client list)`,
     '',
     bold('Another host: Deckhand installed there, no server running'),
     '  claude mcp add HOST -- ssh HOST deckhand stdio',

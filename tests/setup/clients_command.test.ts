@@ -7,7 +7,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { dispatch } from '../../src/cli/main.ts';
+import { screen } from '../cli/screen.ts';
 import { launcher, overHttp, type Place, place, serve } from '../e2e/product.ts';
 
 const FOREIGN = new URL('./foreign_system.cjs', import.meta.url).pathname;
@@ -15,7 +17,10 @@ let at: Place;
 beforeEach(() => {
   at = place();
 });
-afterEach(() => at[Symbol.dispose]());
+afterEach(() => {
+  vi.unstubAllEnvs();
+  at[Symbol.dispose]();
+});
 
 function deckhand(args: string[], o: { env?: Record<string, string>; input?: string; like?: string } = {}) {
   const foreign = o.like ? ['--require', FOREIGN] : [];
@@ -50,7 +55,8 @@ test.each(['darwin', 'win32'])(
       expect(code, `${args.join(' ')}: ${err}`).toBe(0);
       expect(err).not.toContain('LINUX:');
     }
-    const { out } = run('client', 'list', '--json');
+    const { out, err } = run('client', 'list', '--json');
+    expect(err).toBe('');
     const zed = (JSON.parse(out) as { client: string; file: string }[]).find((r) => r.client === 'zed');
     expect(zed?.file).toBe(
       like === 'win32' ? 'C:\\Users\\me\\R\\Zed\\settings.json' : join(at.dir, '.config/zed/settings.json'),
@@ -66,7 +72,7 @@ test.each(['darwin', 'win32'])(
       expect(readFileSync(mine, 'utf8')).toBe('{\n  // mine\n}\n');
     }
     // Everything else says where it works, and how to get there.
-    for (const args of [['serve'], ['doctor'], ['stdio'], ['token', 'list'], ['service', 'install']]) {
+    for (const args of [['serve'], ['doctor'], ['stdio']]) {
       const { code, err } = run(...args);
       expect(code).toBe(7);
       expect(err).toContain(`deckhand ${args.join(' ')} is for a Linux host`);
@@ -198,8 +204,41 @@ test.each<[string[], number, string]>([
   [['add', 'zed', '--url', 'https://b/mcp', '--token-env', 'NOT_SET_HERE', '--create'], 4, 'NOT_SET_HERE is not set'],
   [['undo', 'cursor'], 4, 'Nothing was changed'],
   [['add', 'generic'], 2, 'no file of its own'],
-])('client %j ends with %i: %s', (args, code, message) => {
-  const done = deckhand(['client', ...args]);
-  expect(done).toMatchObject({ code, out: '' });
-  expect(done.err).toContain(message);
+])('client %j ends with %i: %s', async (args, code, message) => {
+  vi.stubEnv('HOME', at.dir);
+  vi.stubEnv('XDG_STATE_HOME', at.dir);
+  const io = screen();
+  expect(await dispatch(['client', ...args], io)).toBe(code);
+  expect(io.stdout).toBe('');
+  expect(io.stderr).toContain(message);
+});
+
+test('at a terminal: list, add, what is next, dry run, undo', async () => {
+  vi.stubEnv('HOME', at.dir);
+  vi.stubEnv('XDG_STATE_HOME', at.dir);
+  vi.stubEnv('XDG_CONFIG_HOME', '');
+  mkdirSync(join(at.dir, '.cursor'));
+  const typed = async (...args: string[]) => {
+    const io = screen();
+    expect(await dispatch(['client', ...args], io), io.stderr).toBe(0);
+    return io;
+  };
+  const url = ['--url', 'http://nas.lan:7070/mcp'];
+  expect((await typed('add', 'cursor', ...url, '--dry-run')).stdout).toContain('+    "deckhand-nas": {');
+  const added = await typed('add', 'cursor', ...url, '--token-env', 'NAS_TOKEN');
+  expect(added.stdout).toBe(`“deckhand-nas” is entered in ${at.dir}/.cursor/mcp.json.\n`);
+  expect(added.stderr).toContain('start the client with NAS_TOKEN set');
+  expect(added.stderr).toContain('Over http the token travels readable');
+  expect(added.stderr).toContain('Take it back: deckhand client undo cursor');
+  expect((await typed('list')).stdout).toMatch(/cursor +yes +deckhand-nas/);
+  expect((await typed('add', 'cursor', ...url, '--token-env', 'NAS_TOKEN')).stdout).toContain(
+    'stands already, just so, in',
+  );
+  expect((await typed('undo', 'cursor')).stdout).toContain('and is gone again');
+  expect((await typed('remove', 'cursor')).stdout).toContain('is not in');
+  expect((await typed('print', 'claude-code', ...url)).stderr).toContain(
+    'claude mcp add --scope user --transport http deckhand-nas http://nas.lan:7070/mcp',
+  );
+  // A token that is not written need not be known.
+  expect((await typed('add', 'cursor', ...url, '--token', '-')).stderr).toContain('MCP_DECKHAND_NAS_TOKEN');
 });

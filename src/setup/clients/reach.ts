@@ -99,6 +99,9 @@ export interface Secret {
   notes: string[];
 }
 
+/** Whether a token ends up in the file: else it need not be known. */
+export const writesIt = (spec: ClientSpec): boolean => spec.env === null && !spec.asks;
+
 /** `read` hands out the secret itself, and is asked only where it has to be written. */
 export function secretOf(spec: ClientSpec, name: string, given: Given | null, read: () => string): Secret {
   if (!given) return { token: null, notes: [] };
