@@ -6,7 +6,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { git, nameOf, releaseTarball } from './release/contents.ts';
+import { changes, git, nameOf, releaseTarball } from './release/contents.ts';
 import { releaseExecutable } from './release/executable.ts';
 import { ARCHES, type Arch } from './release/node.ts';
 import { sha256, sums } from './release/tar.ts';
@@ -57,7 +57,7 @@ async function executable(out: string, arch: Arch, epochS: number): Promise<void
 
 /** What nobody can make again from the commit is no release. */
 function refuseDirty(allowed: boolean): void {
-  const changed = git(['status', '--porcelain']).split('\n').filter(Boolean);
+  const changed = changes(git(['status', '--porcelain']));
   if (changed.length === 0) return;
   const list = changed.slice(0, 5).join('\n  ') + (changed.length > 5 ? `\n  … and ${changed.length - 5} more` : '');
   if (!allowed)

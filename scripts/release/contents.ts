@@ -30,9 +30,7 @@ export async function releaseTarball(arch: Arch, epochS: number): Promise<Buffer
       data: readFileSync(join(root, path)),
       executable: (statSync(join(root, path)).mode & 0o111) !== 0,
     })),
-    ...(existsSync(join(root, 'deploy/install.sh'))
-      ? [{ path: 'install.sh', data: readFileSync(join(root, 'deploy/install.sh')), executable: true }]
-      : []),
+    { path: 'install.sh', data: readFileSync(join(root, 'deploy/install.sh')), executable: true },
     { path: 'bin/deckhand', data: readFileSync(join(root, 'scripts/release/deckhand.sh')), executable: true },
     { path: 'node/bin/node', data: node.program, executable: true },
     { path: 'node/LICENSE', data: node.licence },
@@ -50,6 +48,9 @@ function known(folders: readonly string[]): string[] {
   const paths = git(['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', ...folders]).split('\0');
   return [...new Set(paths)].filter((path) => path !== '' && existsSync(join(root, path))).sort();
 }
+
+/** Of `git status --porcelain`. What is ignored (dist/, node_modules) plays no part: nothing of it is taken. */
+export const changes = (status: string): string[] => status.split('\n').filter(Boolean);
 
 export function git(args: readonly string[]): string {
   const { status, stdout, stderr, error } = spawnSync('git', args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 });
