@@ -17,7 +17,10 @@ const MAY: Record<string, { from: string[]; why: string }> = {
   policy: { from: ['core', 'store'], why: 'rules need their own records' },
   edge: { from: ['core', 'policy'], why: 'faces hold no rules and no SQL' },
   cli: {
-    from: ['core', 'config', 'app.ts', 'front.ts', 'log.ts', 'policy', 'edge', 'setup', 'wiring_limits.ts'],
+    from: [
+      ...['core', 'config', 'app.ts', 'front.ts', 'log.ts', 'policy', 'edge', 'setup'],
+      ...['wiring_limits.ts', 'wiring_tailnet.ts'],
+    ],
     why: 'a face too; it starts the others',
   },
   setup: {

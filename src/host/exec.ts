@@ -59,6 +59,13 @@ const BINARIES = {
   resolvectl: ['/usr/bin/resolvectl', '/bin/resolvectl', '/run/current-system/sw/bin/resolvectl'],
   nft: ['/usr/sbin/nft', '/sbin/nft', '/usr/bin/nft', '/run/current-system/sw/bin/nft'],
   'iptables-save': ['/usr/sbin/iptables-save', '/sbin/iptables-save', '/usr/bin/iptables-save'],
+  // A word that changes something, `serve`, is sent by setup/tailnet/ alone, with a socket of ours (docs/tailnet.md).
+  tailscale: [
+    '/usr/bin/tailscale',
+    '/usr/local/bin/tailscale',
+    '/usr/sbin/tailscale',
+    '/run/current-system/sw/bin/tailscale',
+  ],
   'ip6tables-save': ['/usr/sbin/ip6tables-save', '/sbin/ip6tables-save', '/usr/bin/ip6tables-save'],
   // `deckhand service …`, run by root, makes and removes the service's user and folders with these (setup/service/).
   'systemd-sysusers': ['/usr/bin/systemd-sysusers', '/bin/systemd-sysusers'],

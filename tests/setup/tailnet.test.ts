@@ -15,9 +15,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import * as cli from '../../src/cli/tailnet.ts';
+import { setup, status } from '../../src/cli/tailnet.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type * as execRoom from '../../src/host/exec.ts';
+import { planConfig, writeConfig } from '../../src/setup/tailnet/config_file.ts';
 import { fixture, type Tailscaled, tailscaled } from '../fakes/tailscaled.ts';
 
 const bin = vi.hoisted(() => ({ path: '' }));
@@ -52,6 +53,8 @@ afterEach(async () => {
 });
 
 const base = () => `tailnet:\n  localApi: ${dir}/d.sock\n  socket: ${socket}\n`;
+const at = (over: Partial<Tailscaled>) => void Object.assign(fake, over);
+const served = (config: object) => at({ serve: JSON.stringify(config) });
 const put = (text: string) => writeFileSync(file, text, { mode: 0o640 });
 const ran = () =>
   existsSync(join(dir, 'bin', 'record'))
@@ -64,7 +67,10 @@ const ran = () =>
 async function run(name: 'setup' | 'status', own: Record<string, unknown> = {}, flags: Record<string, string> = {}) {
   let out = '';
   const io = {
-    out: (t: string) => void (out += `${t}\n`),
+    out(t: string) {
+      out += `${t}\n`;
+    },
+
     err() {},
     paint: (_: string, t: string) => t,
     outTty: false,
@@ -72,7 +78,7 @@ async function run(name: 'setup' | 'status', own: Record<string, unknown> = {}, 
   const load = () =>
     loadConfig({ env: { HOME: dir }, flags: { config: file, ...flags }, defaultFile: join(dir, 'none.yaml') });
   const run = { own, positionals: [], rest: [], io, load, signal: new AbortController().signal };
-  const code = await cli[name](run as never);
+  const code = await { setup, status }[name](run as never);
   return { code, out };
 }
 const asJson = async (name: 'setup' | 'status', own: Record<string, unknown> = {}, flags = {}) => {
@@ -131,54 +137,54 @@ describe('setup', () => {
   });
 
   test.each<[string, () => void, Record<string, unknown>, RegExp]>([
-    ['an old tailscaled', () => void (fake.version = '1.92.0'), {}, /1\.94 can/],
-    ['one that is signed out', () => void (fake.status = fixture('status-needslogin.json')), {}, /NeedsLogin/],
+    ['an old tailscaled', () => at({ version: '1.92.0' }), {}, /1\.94 can/],
+    ['one that is signed out', () => at({ status: fixture('status-needslogin.json') }), {}, /NeedsLogin/],
     [
       'no certificates',
-      () => void (fake.status = fake.status.replace(/"CertDomains": \[[^\]]*\]/, '"CertDomains": null')),
+      () => at({ status: fake.status.replace(/"CertDomains": \[[^\]]*\]/, '"CertDomains": null') }),
       {},
       /no certificates/,
     ],
     [
       'MagicDNS that is off',
-      () => void (fake.status = fake.status.replace('"MagicDNSEnabled": true', '"MagicDNSEnabled": false')),
+      () => at({ status: fake.status.replace('"MagicDNSEnabled": true', '"MagicDNSEnabled": false') }),
       {},
       /MagicDNS is off/,
     ],
     [
       'a service without a tag',
-      () => void (fake.status = fake.status.replace(/"Tags": \[\s+"tag:opsmcp"\s+\]/, '"Tags": null')),
+      () => at({ status: fake.status.replace(/"Tags": \[\s+"tag:opsmcp"\s+\]/, '"Tags": null') }),
       { service: 'svc:deckhand' },
       /has none/,
     ],
     [
       'another server on that port',
       () =>
-        void (fake.serve = JSON.stringify({
+        served({
           TCP: { 443: { HTTPS: true } },
           Web: { 'ops.tail-fake.ts.net:443': { Handlers: { '/': { Proxy: 'http://127.0.0.1:3000' } } } },
-        })),
+        }),
       {},
       /leads to http:\/\/127\.0\.0\.1:3000 already/,
     ],
     [
       'files on that port',
       () =>
-        void (fake.serve = JSON.stringify({
+        served({
           Web: { 'ops.tail-fake.ts.net:443': { Handlers: { '/': { Path: '/srv' } } } },
-        })),
+        }),
       {},
       /leads to files already/,
     ],
     [
       'plain TCP on that port',
-      () => void (fake.serve = JSON.stringify({ TCP: { 443: { TCPForward: '127.0.0.1:22' } } })),
+      () => served({ TCP: { 443: { TCPForward: '127.0.0.1:22' } } }),
       {},
       /handed on as it comes/,
     ],
     [
       'Funnel on that port',
-      () => void (fake.serve = JSON.stringify({ AllowFunnel: { 'ops.tail-fake.ts.net:443': true } })),
+      () => served({ AllowFunnel: { 'ops.tail-fake.ts.net:443': true } }),
       {},
       /Funnel opens ops\.tail-fake\.ts\.net:443/,
     ],
@@ -233,7 +239,25 @@ describe('setup', () => {
     expect(await asJson('setup', own)).toMatchObject({ code: 0, changed: true, config: { added: [] } });
   });
 
-  test('a file that does not exist is made; words that are none are refused', async () => {
+  test('a file that does not exist is made, and taken back whole', async () => {
+    const fresh = join(dir, 'etc', 'config.yaml');
+    const plan = await planConfig(fresh, [{ group: 'tailnet', key: 'socket', value: socket }]);
+    const { backup, takeBack } = await writeConfig(plan, 0);
+    expect([backup, statSync(fresh).mode & 0o777]).toEqual([null, 0o644]);
+    expect(readFileSync(fresh, 'utf8')).toMatch(/^# Settings of Deckhand.*\ntailnet:\n {2}socket: .*\n$/);
+    takeBack();
+    expect(existsSync(fresh)).toBe(false);
+  });
+
+  test('a text that the settings refuse is never put in place', async () => {
+    put(base());
+    const text = readFileSync(file, 'utf8');
+    const plan = await planConfig(file, [{ group: 'tailnet', key: 'capability', value: 'no capability' }]);
+    await expect(writeConfig(plan, 0)).rejects.toMatchObject({ code: 'validation' });
+    expect([readFileSync(file, 'utf8'), readdirSync(dir).filter((f) => /\.bak$|\.new/.test(f))]).toEqual([text, []]);
+  });
+
+  test('words that are none are refused', async () => {
     put(base());
     for (const own of [
       { allow: ['alice@example.com'] },
@@ -256,7 +280,7 @@ describe('status', () => {
 
     put(base());
     const bare = await asJson('status');
-    const missing = (bare.checks as { code: string; severity: string }[])
+    const missing = (bare.checks as unknown as { code: string; severity: string }[])
       .filter((c) => c.severity !== 'ok')
       .map((c) => c.code);
     expect([bare.code, missing]).toEqual([1, ['tailnet.socket', 'tailnet.serve', 'tailnet.roles']]);
