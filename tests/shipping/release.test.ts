@@ -207,8 +207,6 @@ test('what is in no commit is no release: it is refused, and a trial says that i
   expect(dirty.status).toBe(1);
   expect(dirty.stderr).toMatch(/changes that are in no commit:[\s\S]*Commit them, or say --allow-dirty for a trial/);
   expect(readdirSync(dir)).not.toContain('none');
-    true,
-  );
 });
 
 test('tar files: long names, sizes at the border of a block, and what does not fit is refused', () => {
