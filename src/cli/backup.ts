@@ -1,6 +1,6 @@
 /** `deckhand backup …`: words and exit codes; what is copied, and how, is setup/backup's and the store's. */
 import { resolve } from 'node:path';
-import { environment } from '../config/env.ts';
+import { environment, surroundings } from '../config/env.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Run } from './commands.ts';
 
@@ -11,7 +11,8 @@ async function house(run: Run) {
   const loaded = await settings(run);
   const [setup, { createLog }] = await Promise.all([import('../setup/backup/index.ts'), import('../log.ts')]);
   const log = createLog({ ...loaded.config.log, level: 'warn' });
-  return { ...loaded, setup, log, stateDir: resolve(loaded.config.state.dir) };
+  const credentials = surroundings().credentialsDirectory;
+  return { ...loaded, setup, log, credentials, stateDir: resolve(loaded.config.state.dir) };
 }
 
 /**
@@ -34,7 +35,7 @@ async function settings({ load, io, own }: Run) {
 
 export async function create(run: Run): Promise<number> {
   const { own, io } = run;
-  const { setup, config, log, stateDir, file, secretFiles } = await house(run);
+  const { setup, config, log, credentials, stateDir, file, secretFiles } = await house(run);
   const keep = keepOf(own.keep, config.backup.keep);
   const secrets = own['with-secrets'] === true;
   // Root may read what the state's owner may not.
@@ -42,7 +43,16 @@ export async function create(run: Run): Promise<number> {
   setup.becomeOwner(stateDir);
   const { VERSION } = await import('./version.ts');
   const folder = setup.folderOf(stateDir, config.backup.dir, textOf(own.to));
-  const made = await setup.createBackup({ stateDir, folder, keep, version: VERSION, signal: run.signal, log, extra });
+  const made = await setup.createBackup({
+    stateDir,
+    folder,
+    keep,
+    version: VERSION,
+    signal: run.signal,
+    log,
+    extra,
+    credentials,
+  });
   const { backup, verdict, removed } = made;
   if (own.json) {
     const { path, bytes, manifest } = backup;
@@ -99,7 +109,7 @@ export async function list(run: Run): Promise<number> {
 
 export async function verify(run: Run): Promise<number> {
   const { own, io, positionals } = run;
-  const { setup, config, stateDir } = await house(run);
+  const { setup, config, credentials, stateDir } = await house(run);
   setup.becomeOwner(stateDir);
   const folder = setup.folderOf(stateDir, config.backup.dir, textOf(own.from));
   if (own.all === true && positionals.length)
@@ -109,7 +119,7 @@ export async function verify(run: Run): Promise<number> {
   const records: object[] = [];
   let good = true;
   for (const backup of chosen) {
-    const verdict = await setup.verifyBackup(backup, run.signal);
+    const verdict = await setup.verifyBackup(backup, run.signal, credentials);
     good &&= verdict.ok;
     records.push({ name: backup.name, path: backup.path, at: backup.manifest?.at ?? null, ...verdict });
     if (own.json) continue;
@@ -128,10 +138,10 @@ export async function verify(run: Run): Promise<number> {
 
 export async function restore(run: Run): Promise<number> {
   const { own, io, positionals } = run;
-  const { setup, config, log, stateDir } = await house(run);
+  const { setup, config, log, credentials, stateDir } = await house(run);
   setup.becomeOwner(stateDir);
   const folder = setup.folderOf(stateDir, config.backup.dir, textOf(own.from));
-  const o = { stateDir, folder, given: positionals[0] as string, signal: run.signal, log };
+  const o = { stateDir, folder, given: positionals[0] as string, signal: run.signal, log, credentials };
   const plan = await setup.planRestore(o);
   const what = plan.backup ? `the backup of ${plan.backup.manifest?.at}` : `the state ${o.given} that was put aside`;
   const dry = own['dry-run'] === true;

@@ -36,8 +36,8 @@ export interface Manifest {
   files: Copied[];
   /** Contents that a receipt names and that were not there any more when it was made. */
   lostBlobs: string[];
-  /** What `audit verify` found then: a copy can be no better than what it is of. */
-  auditProblems: number;
+  /** What `audit verify` found then: a copy can be no better than what it is of. Null where its key was not at hand (a credential). */
+  auditProblems: number | null;
   /** SHA-256 over all of the above. It shows damage; who can write here can make another one that fits. */
   sha256: string;
 }
@@ -49,6 +49,8 @@ export interface CopyStore {
   to: string;
   version: string;
   signal: AbortSignal;
+  /** Where systemd put credentials: the audit's key may be one. */
+  credentials?: string | null;
   /** Beside the state: `config/…`. */
   extra?: { path: string; content: Uint8Array }[];
   now?: () => number;
@@ -111,7 +113,7 @@ async function fill(state: StateDir, making: string, o: CopyStore): Promise<Mani
     state: state.dir,
     files,
     lostBlobs: lost,
-    auditProblems: auditProblems(making),
+    auditProblems: auditProblems(making, o.credentials ?? null),
     sha256: '',
   };
   return { ...manifest, sha256: sumOf(manifest) };
@@ -159,16 +161,17 @@ async function certificates(state: StateDir, making: string, signal: AbortSignal
   return copied;
 }
 
-/** Of the audit in a folder that is laid out as the state is. */
-export function auditProblems(folder: string): number {
+/** Of the audit in a folder that is laid out as the state is. Null where its key is not at hand: it may be a credential of the service. */
+export function auditProblems(folder: string, credentials: string | null): number | null {
   const audit = join(folder, 'audit');
   if (!lstatSync(join(audit, 'index.jsonl'), { throwIfNoEntry: false })) return 0;
+  let key: Buffer;
   try {
-    return verifyAudit(audit, readKey(join(folder, 'audit.key'))).problems.length;
+    key = readKey(join(folder, 'audit.key'), credentials);
   } catch {
-    // Without its key nothing can be verified: one thing is wrong, and `deckhand audit verify` says what.
-    return 1;
+    return null;
   }
+  return verifyAudit(audit, key).problems.length;
 }
 
 /** Looked at before: half a copy would also take the room that Deckhand itself needs. */

@@ -42,9 +42,16 @@ export function switchState(state: StateDir, from: string, aside: string): void 
   const parts = PARTS.filter((name) => existsSync(join(state.dir, from, name)));
   mkdirSync(join(state.dir, aside), { mode: 0o700 });
   syncFolder(state.dir);
-  writeWhole(join(state.dir, JOURNAL), JSON.stringify({ from, aside, parts } satisfies Journal));
+  try {
+    writeWhole(join(state.dir, JOURNAL), JSON.stringify({ from, aside, parts } satisfies Journal));
+  } catch (error) {
+    if (!restoreBegun(state)) rmdirSync(join(state.dir, aside));
+    throw error;
+  }
   finishRestore(state);
 }
+
+export const restoreBegun = (state: StateDir): boolean => existsSync(join(state.dir, JOURNAL));
 
 /** True when there was one to finish. Before anything else is opened; one look at the folder where there is none. */
 export function finishRestore(state: StateDir): boolean {

@@ -23,6 +23,8 @@ export interface Create {
   log: Log;
   /** Read by who may read them, before we became the state's owner. */
   extra: { path: string; content: Uint8Array }[];
+  /** Where systemd put credentials: the audit's key may be one. */
+  credentials?: string | null;
   now?: () => number;
 }
 
@@ -51,7 +53,7 @@ export async function createBackup(o: Create): Promise<Created> {
   const backup = findBackup(o.folder, o.stateDir, path);
   let verdict: Verdict;
   try {
-    verdict = await verifyBackup(backup, o.signal);
+    verdict = await verifyBackup(backup, o.signal, o.credentials);
   } catch (error) {
     rmSync(path, { recursive: true, force: true });
     throw error;
@@ -81,7 +83,7 @@ async function rotate(o: Create, made: Backup): Promise<string[]> {
     if (good >= o.keep) {
       remove(b.path);
       removed.push(b.name);
-    } else if ((await verifyBackup(b, o.signal)).ok) good++;
+    } else if ((await verifyBackup(b, o.signal, o.credentials)).ok) good++;
   }
   return removed;
 }
@@ -94,13 +96,24 @@ function remove(path: string): void {
   rmSync(aside, { recursive: true, force: true });
 }
 
-/** Its hash in the live audit: a backup that somebody made over does not have it. */
+/** Its hash in the live audit: a backup that somebody made over does not have it. Without that it is a backup nevertheless. */
 function record(o: Create, { path, manifest, bytes }: Backup, removed: string[]): void {
-  const audit = openAudit(openState(o.stateDir), o.log);
   const who = `cli:${process.getuid?.() ?? 0}`;
   const what = `A backup was made: ${path}`;
-  audit.append('backup', { who, what, path, sha256: manifest?.sha256, bytes, ...(removed.length ? { removed } : {}) });
-  audit.close();
+  try {
+    const audit = openAudit(openState(o.stateDir, o.credentials), o.log);
+    audit.append('backup', {
+      who,
+      what,
+      path,
+      sha256: manifest?.sha256,
+      bytes,
+      ...(removed.length ? { removed } : {}),
+    });
+    audit.close();
+  } catch (error) {
+    o.log.warn({ error: String(error) }, 'the backup is not on record in the audit');
+  }
 }
 
 /** The config and, if asked for, the files of secrets that it names, for a backup: never put back by themselves. */

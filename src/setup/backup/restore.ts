@@ -10,10 +10,11 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { Log } from '../../core/call.ts';
 import { OpsError } from '../../core/errors.ts';
 import { openAudit } from '../../store/audit.ts';
+import { readKey } from '../../store/audit_key.ts';
 import { copyFile, syncAll } from '../../store/backup_file.ts';
 import { openLeases } from '../../store/leases.ts';
-import { ASIDE, finishRestore, STAGED, switchState, writersOf } from '../../store/restore.ts';
-import { openState, type StateDir } from '../../store/state.ts';
+import { ASIDE, finishRestore, restoreBegun, STAGED, switchState, writersOf } from '../../store/restore.ts';
+import { errnoOf, isNoRoom, openState, type StateDir } from '../../store/state.ts';
 import { readTokens } from '../../store/tokens.ts';
 import { asides, type Backup, findBackup, openTo, stampOf } from './place.ts';
 import { verifyBackup } from './verify.ts';
@@ -25,6 +26,8 @@ export interface Restore {
   given: string;
   signal: AbortSignal;
   log: Log;
+  /** Where systemd put credentials: the audit's key may be one. */
+  credentials?: string | null;
   now?: () => number;
 }
 
@@ -53,7 +56,7 @@ export async function planRestore(o: Restore): Promise<Plan> {
   const open = openTo(backup.path);
   // Tokens and the audit's key come out of it: who can write there would be every principal.
   if (open) throw new OpsError('permission', `The backup ${backup.path} ${open.what}.`, { hint: `Run: ${open.mend}` });
-  const { ok, problems, notes } = await verifyBackup(backup, o.signal);
+  const { ok, problems, notes } = await verifyBackup(backup, o.signal, o.credentials);
   if (!ok)
     throw new OpsError('conflict', `The backup ${backup.name} is not in order: ${problems.slice(0, 3).join('; ')}.`, {
       hint: 'Nothing was changed. Another one: deckhand backup list; all of what is wrong: deckhand backup verify.',
@@ -85,11 +88,16 @@ export async function restore(o: Restore, plan: Plan): Promise<void> {
     await syncAll(join(state.dir, from), o.signal);
     await nobodyRuns(state, o.log);
     o.signal.throwIfAborted();
+    switchState(state, from, plan.aside);
   } catch (error) {
+    if (restoreBegun(state))
+      throw new OpsError('unavailable', `The restore is certain and not finished: ${(error as Error).message}.`, {
+        hint: 'The next start of Deckhand finishes it; make room on that disk if it is full.',
+        cause: error,
+      });
     if (plan.backup) rmSync(join(state.dir, from), { recursive: true, force: true });
-    throw error;
+    throw isNoRoom(error) ? noRoom(state.dir, error) : error;
   }
-  switchState(state, from, plan.aside);
   const late = writersOf(join(state.dir, plan.aside));
   if (late.length) o.log.warn({ pids: late }, 'a process opened the old state while it was put aside: restart it');
 }
@@ -109,13 +117,32 @@ async function stage(state: StateDir, from: string, { path, manifest }: Backup, 
 
 /** In the audit that will go on, before it is the live one: what was open in it is closed, and the chain holds. */
 function record(folder: string, { backup, aside }: Plan, o: Restore): void {
-  const audit = openAudit(openState(folder), o.log);
   const m = backup?.manifest;
   const who = `cli:${process.getuid?.() ?? 0}`;
   const from = m ? { backup: backup?.name, made: m.at, sha256: m.sha256 } : { backup: basename(o.given) };
   const what = `The state was restored from ${from.backup}; what was there before is in ${aside}.`;
-  audit.append('restore', { who, what, ...from, aside }, { durable: true });
-  audit.close();
+  const staged = openState(folder, o.credentials);
+  try {
+    const audit = openAudit(staged, o.log);
+    audit.append('restore', { who, what, ...from, aside }, { durable: true });
+    audit.close();
+  } catch (error) {
+    // A key that is a credential is there while the service runs, which it does not now.
+    if (!(error instanceof OpsError) || isKeyHere(folder, o)) throw error;
+    o.log.warn(
+      { error: error.message },
+      'the restore is not on record in the audit: its key is a credential of the service',
+    );
+  }
+}
+
+function isKeyHere(folder: string, o: Restore): boolean {
+  try {
+    readKey(join(folder, 'audit.key'), o.credentials);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Of an earlier one that was killed before it was certain. */
@@ -169,5 +196,11 @@ function tokensOf(state: StateDir, folder: string): Plan['tokens'] {
     of.filter((t) => !from.some((f) => f.fingerprint === t.fingerprint)).map((t) => t.name);
   return { come: missing(now, then), go: missing(then, now) };
 }
+
+const noRoom = (folder: string, cause: unknown): OpsError =>
+  new OpsError('unavailable', `The backup could not be written to ${folder} (${errnoOf(cause)}).`, {
+    hint: `Nothing was changed. Run: df -h ${folder}`,
+    cause,
+  });
 
 const mib = (bytes: number): number => Math.ceil(bytes / 1024 / 1024);

@@ -20,7 +20,11 @@ export interface Verdict {
 
 const MOST = 50;
 
-export async function verifyBackup({ path, manifest }: Backup, signal: AbortSignal): Promise<Verdict> {
+export async function verifyBackup(
+  { path, manifest }: Backup,
+  signal: AbortSignal,
+  credentials: string | null = null,
+): Promise<Verdict> {
   const problems: string[] = [];
   const notes: string[] = [];
   const verdict = () => ({ ok: problems.length === 0, problems: problems.slice(0, MOST), notes });
@@ -46,8 +50,10 @@ export async function verifyBackup({ path, manifest }: Backup, signal: AbortSign
   }
   const audit = manifest.files.filter((f) => f.path.startsWith('audit'));
   if (audit.every((f) => whole.has(f.path))) {
-    const found = auditProblems(path);
-    if (found > manifest.auditProblems) problems.push(`its audit has ${found} problems`);
+    const found = auditProblems(path, credentials);
+    if (found === null)
+      notes.push('its audit cannot be verified here: the key is missing, or a credential of the service');
+    else if (found > (manifest.auditProblems ?? 0)) problems.push(`its audit has ${found} problems`);
     else if (found > 0)
       notes.push(`the audit had ${found} problems when it was copied; deckhand audit verify names them`);
   }
