@@ -70,7 +70,8 @@ deckhand client undo cursor
 
 Only with \`--url\`, and never as an argument, where everybody on the machine could read it: \`--token-env NAME\`, \`--token-file FILE\`, or \`--token -\`
 for standard input. Where the client can name a variable or ask for a secret, the token is **not** in the file; you are told which variable to
-set. Where it cannot, the token is written, the file is for you alone from then on (0600), and a project's file is refused. Without a token the
+set. Where it cannot, the token is written, the file is for you alone from then on (0600; on Windows by
+the rights of your profile's folder), and a project's file is refused. Without a token the
 server asks for OAuth ([auth.md](auth.md)), or the tailnet says who you are ([tailnet.md](tailnet.md)).
 
 ## On macOS and Windows

@@ -114,6 +114,9 @@ test.each<[Format, string, string]>([
   ['yaml', '- a\n', 'no map'],
   ['yaml', 'extensions: [a]\n', '“extensions” is no map'],
   ['yaml', 'a: 1\n---\nb: 2\n', 'cannot be read'],
+  ['yaml', 'a: *nothing\n', 'f:1:1 cannot be read'],
+  ['yaml', `a: &a [${'x,'.repeat(9)}]\nb: &b [${'*a,'.repeat(30)}]\nc: &c [${'*b,'.repeat(30)}]\n`, 'cannot be read'],
+  ['jsonc', '{"mcpServers": {}, "mcpServers": {"a": 1}}', 'cannot be added to'],
 ])('%s %j is refused: %s', (format, text, message) => {
   expect(() => add(format, text)).toThrow(message);
 });
@@ -154,6 +157,17 @@ test('control: writing the file anew from what was read loses what a person wrot
   const tree = parseSettings('jsonc', text, 'f') as Record<string, object>;
   const anew = JSON.stringify({ ...tree, mcpServers: { ...tree.mcpServers, deckhand: ENTRY } }, null, 2);
   expect(lineDiff(text, anew).filter((l) => l.sign === '-').length).toBeGreaterThan(3);
+});
+
+test('a file of megabytes, as a client’s own may be, takes no long', () => {
+  const many = Object.fromEntries(
+    Array.from({ length: 20_000 }, (_, i) => [`key${i}`, { text: 'x'.repeat(100), list: [i] }]),
+  );
+  const text = `${JSON.stringify({ projects: many, mcpServers: { a: {} } }, null, 2)}\n`;
+  expect(text.length).toBeGreaterThan(3_000_000);
+  const made = add('jsonc', text);
+  expect(unified('f', text, made.text).length).toBeLessThan(1_000);
+  expect(remove('jsonc', made.text, made.traces)).toBe(text);
 });
 
 test('a difference is shown with three lines around', () => {

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -128,10 +129,11 @@ test('through a link its target is written, and the link stays', () => {
   expect(lstatSync(file).isSymbolicLink()).toBe(true);
   expect(readFileSync(dotfiles, 'utf8')).toContain('deckhand');
   expect(statSync(dotfiles).mode & 0o777).toBe(0o644);
-  // Control: a rename onto the name itself would have put a file in the link's place.
+  // Control: a rename onto the name itself puts a file in the link's place.
   const naive = `${file}.tmp`;
   writeFileSync(naive, 'x');
-  expect(lstatSync(naive).isSymbolicLink()).toBe(false);
+  renameSync(naive, file);
+  expect(lstatSync(file).isSymbolicLink()).toBe(false);
 });
 
 test.runIf(process.geteuid?.() === 0)('written by root, a file stays its owner’s', async () => {

@@ -28,7 +28,15 @@ function documentOf(text: string) {
   return doc;
 }
 
-const parse = (text: string): unknown => documentOf(text).toJS({ maxAliasCount: 100 }) ?? {};
+function parse(text: string): unknown {
+  const doc = documentOf(text);
+  try {
+    return doc.toJS({ maxAliasCount: 100 }) ?? {};
+  } catch (thrown) {
+    // An alias of nothing, or aliases of aliases without end.
+    throw new Unreadable((thrown as Error).message, 1, 1);
+  }
+}
 
 const keyOf = (spot: Spot): string => {
   if ('key' in spot && spot.container.length === 1) return spot.key;
