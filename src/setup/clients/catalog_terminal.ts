@@ -60,7 +60,7 @@ export const AT_TERMINALS: readonly ClientSpec[] = [
     format: 'jsonc',
     container: ['mcpServers'],
     user: everywhere('{home}/.gemini/config/mcp_config.json'),
-    project: null,
+    project: '.agents/mcp_config.json',
     marker: '{home}/.gemini',
     ways: ALL,
     env: null,

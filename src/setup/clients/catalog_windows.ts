@@ -26,6 +26,9 @@ const vscode = {
   source: 'code.visualstudio.com: MCP configuration reference',
 } as const satisfies Partial<ClientSpec>;
 
+const CLINE = '{home}/.cline/data/settings/cline_mcp_settings.json';
+const CLINE_OLD = 'Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json';
+
 export const IN_WINDOWS: readonly ClientSpec[] = [
   {
     id: 'claude-desktop',
@@ -105,14 +108,19 @@ export const IN_WINDOWS: readonly ClientSpec[] = [
     title: 'Cline',
     format: 'jsonc',
     container: ['mcpServers'],
-    user: everywhere('{home}/.cline/data/settings/cline_mcp_settings.json'),
+    // The second is where versions kept it that are an extension of VS Code alone.
+    user: {
+      linux: [CLINE, `{config}/${CLINE_OLD}`],
+      darwin: [CLINE, `{support}/${CLINE_OLD}`],
+      win32: [CLINE, `{appdata}/${CLINE_OLD}`],
+    },
     project: null,
     marker: '{home}/.cline',
     ways: ALL,
     env: null,
     entry: common(null, { url: 'url', http: { type: 'streamableHttp' } }),
     next: 'The MCP Servers view shows it.',
-    source: 'docs.cline.bot: Configuration; MCP overview',
+    source: 'docs.cline.bot: Configuration; MCP overview; cline/cline: services/mcp/schemas.ts',
   },
   {
     id: 'roo-code',
