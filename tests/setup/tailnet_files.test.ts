@@ -42,7 +42,7 @@ describe('service.hujson', () => {
   test('leads to our socket, with TLS in front of it', () => {
     const made = hujson(serviceFile({ ...EXAMPLE, service: 'svc:a', https: 8443, socket: '/run/x y/m.sock' }));
     const [[at, target]] = Object.entries(
-      (made.services as Record<string, { endpoints: object }>)['svc:a']?.endpoints ?? {},
+      (made.services as unknown as Record<string, { endpoints: object }>)['svc:a']?.endpoints ?? {},
     ) as [[string, string]];
     expect(at).toBe('tcp:8443');
     const [scheme, rest] = target.split('://') as [string, string];
