@@ -71,7 +71,7 @@ case $(uname -m) in
   aarch64 | arm64) arch=arm64 ;;
   *) die "There is no release for $(uname -m); there is one for x86_64 and one for aarch64." ;;
 esac
-[ -d /run/systemd/system ] || die "systemd does not run here." "In a container use the image (docs/guide-docker.md), or run it by hand: deckhand serve"
+[ -d /run/systemd/system ] || die "systemd does not run here." "In a container use the image (deploy/docker/README.md), or run it by hand: deckhand serve"
 [ "$(id -u)" -eq 0 ] || die "Only root can install a service." "sudo sh $0"
 
 here=$(dirname -- "$(readlink -f -- "$0")")

@@ -35,8 +35,9 @@ const CONFIG = `# Deckhand's settings: every one of them, with its default, is i
 #  host: 127.0.0.1
 #  port: 7070
 #
-# What may be changed at all: read (nothing), operate, admin. Who may do it is each token's role.
-#mode: read
+# Whether changes happen at all: read-only (never), ask (each waits for `sudo deckhand approve`), full (only what destroys waits).
+# Which containers, units and files may be changed is docker.allow, services.allow and files.roots: none unless named here.
+#mode: ask
 `;
 
 /** All but the version's own files, which were brought before. */

@@ -39,7 +39,7 @@ export function guard(m: Machine, words: string): void {
       'unavailable',
       'systemd does not run here as the first process, so there is nothing to be a service of.',
       {
-        hint: 'In a container use the image (docs/guide-docker.md); elsewhere run it by hand: deckhand serve.',
+        hint: 'In a container use the image (deploy/docker/README.md); elsewhere run it by hand: deckhand serve.',
       },
     );
   if (m.uid !== 0)
