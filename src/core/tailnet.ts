@@ -85,12 +85,15 @@ export interface TailnetNetwork extends TailnetStatus {
   notRead: number;
 }
 
+/** To this server's socket, to its port, or (null) elsewhere. */
+export type LeadsTo = (target: string) => 'socket' | 'port' | null;
+
 /** What tools may know of the tailnet. */
 export interface TailnetStatusHost {
   network(o?: TailnetAsk): Promise<TailnetNetwork>;
   serveConfig(o?: TailnetAsk): Promise<ServeConfig>;
-  /** What of it is this server, by its settings: its socket, its port, or neither. */
-  leadsTo(target: string): 'socket' | 'port' | null;
+  /** Says of targets which are this server, by its settings. */
+  leads(): Promise<LeadsTo>;
   own: { socket: string | null; service: string | null; funnel: 'deny' | 'allow' };
 }
 

@@ -1,6 +1,5 @@
 /** The tailnet as tools see it, loaded when it is first asked: no start pays for it. What leads to this server is known from its settings. */
 import type { TailnetStatusHost } from '../core/tailnet.ts';
-import { leadsToPort, leadsToSocket } from './tailnet/targets.ts';
 
 export interface TailnetPlace {
   localApi: string;
@@ -20,9 +19,11 @@ export function tailnetLater({ localApi, port, ...own }: TailnetPlace): TailnetS
   return {
     network: async (o) => (await load()).networkAt(localApi, { ...o, peers: true }),
     serveConfig: async (o) => (await load()).createTailnet({ socket: localApi }).serveConfig(o),
-    leadsTo(target) {
-      if (own.socket !== null && leadsToSocket(own.socket)(target)) return 'socket';
-      return port !== 0 && leadsToPort(port)(target) ? 'port' : null;
+    async leads() {
+      const { leadsToPort, leadsToSocket } = await import('./tailnet/targets.ts');
+      const toSocket = own.socket === null ? () => false : leadsToSocket(own.socket);
+      const toPort = port === 0 ? () => false : leadsToPort(port);
+      return (target) => (toSocket(target) ? 'socket' : toPort(target) ? 'port' : null);
     },
     own,
   };

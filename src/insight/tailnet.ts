@@ -1,5 +1,5 @@
 /** What is wrong with this machine's place in its tailnet, and what to do next. Pure; the doctor says the same of what keeps callers out. */
-import type { Answered, ServeConfig, Served, TailnetNetwork, TailnetStatusHost } from '../core/tailnet.ts';
+import type { Answered, LeadsTo, ServeConfig, Served, TailnetNetwork, TailnetStatusHost } from '../core/tailnet.ts';
 import { isVersion } from '../core/tailnet.ts';
 import { type Finding, SEVERITIES } from './facts.ts';
 
@@ -7,7 +7,7 @@ export interface TailnetFacts {
   network: TailnetNetwork;
   /** Null: tailscaled does not say. */
   serve: ServeConfig | null;
-  leadsTo: TailnetStatusHost['leadsTo'];
+  leadsTo: LeadsTo;
   own: TailnetStatusHost['own'];
   nowMs: number;
 }

@@ -6,7 +6,14 @@ import * as z from 'zod';
 import { defineRead } from '../core/define.ts';
 import { toOpsError } from '../core/errors.ts';
 import { foreign, limit, once, Unknown } from '../core/schema.ts';
-import { type Answered, PEER_PATHS, type Served, type TailnetNetwork, type TailnetPeer } from '../core/tailnet.ts';
+import {
+  type Answered,
+  type LeadsTo,
+  PEER_PATHS,
+  type Served,
+  type TailnetNetwork,
+  type TailnetPeer,
+} from '../core/tailnet.ts';
 import { rfc3339 } from '../core/text.ts';
 import { SEVERITIES } from '../insight/facts.ts';
 import { daysLeft, tailnetFindings } from '../insight/tailnet.ts';
@@ -120,8 +127,9 @@ export const tailnetStatus = defineRead({
   async handler(i, ctx) {
     const { tailnet } = ctx.host;
     const to = { signal: ctx.signal };
-    const [network, serve] = await Promise.all([
+    const [network, leadsTo, serve] = await Promise.all([
       tailnet.network(to),
+      tailnet.leads(),
       tailnet.serveConfig(to).catch((thrown: unknown) => {
         ctx.signal.throwIfAborted();
         return toOpsError(thrown);
@@ -153,9 +161,9 @@ export const tailnetStatus = defineRead({
         magicDns: network.magicDns,
         https: isIn ? network.certDomains.length > 0 : null,
       },
-      served: ways?.slice(0, MOST.served).map((w) => wayOf(w, network, tailnet.leadsTo)) ?? null,
+      served: ways?.slice(0, MOST.served).map((w) => wayOf(w, network, leadsTo)) ?? null,
       health: network.health.slice(0, MOST.health).map((text) => text.slice(0, 500)),
-      findings: tailnetFindings({ network, serve: config, leadsTo: tailnet.leadsTo, own: tailnet.own, nowMs: now }),
+      findings: tailnetFindings({ network, serve: config, leadsTo, own: tailnet.own, nowMs: now }),
       total: network.peers && peers.length + network.notRead,
       online: network.peers && peers.filter((p) => p.online === true).length,
       matched: network.peers && matching.length,
@@ -184,7 +192,7 @@ const selfOf = (n: TailnetNetwork, now: number): TailnetStatusAnswer['self'] => 
 /** Without the hashes of how it was built. */
 const versionOf = (text: string | null): string | null => /^\d{1,5}(?:\.\d{1,6}){1,3}/.exec(text ?? '')?.[0] ?? null;
 
-function wayOf(w: Served | Answered, n: TailnetNetwork, leadsTo: (target: string) => ServedRow['here']): ServedRow {
+function wayOf(w: Served | Answered, n: TailnetNetwork, leadsTo: LeadsTo): ServedRow {
   const target = 'target' in w ? w.target : null;
   const scheme = w.kind === 'tcp' || w.kind === 'tun' ? '' : w.tls ? 'https://' : 'http://';
   return {

@@ -84,7 +84,7 @@ export function fakeTailnet(
       if (o.serve instanceof Error) throw o.serve;
       return { ...fakeServed, ...o.serve };
     },
-    leadsTo: (target) =>
+    leads: async () => (target) =>
       own.socket !== null && target.endsWith(own.socket) ? 'socket' : target.endsWith(':7070') ? 'port' : null,
     own,
   };
