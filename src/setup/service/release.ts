@@ -238,11 +238,14 @@ export function adopt(
   judge({ version, arch }, problems, about);
   const its = archOfNode(folder);
   if (its !== arch) throw new OpsError('validation', `This release is for ${its}, and this machine is ${arch}.`);
+  const to = folderOf(place, version);
   const inPlace = dirname(folder) === place.versions && basename(folder) === version;
+  // The same one is there already, and whole.
+  const there = textOf(join(to, SUMS)) === textOf(join(folder, SUMS)) && verifyFolder(to).length === 0;
   return {
     version,
     arch,
-    needed: !inPlace,
+    needed: !inPlace && !there,
     keep() {
       ensureFolder(place.versions);
       const making = join(place.versions, `.new-${randomBytes(4).toString('hex')}`);
