@@ -132,6 +132,18 @@ test('an entry that a person moved and edited comes out with its own lines, and 
   expect(remove('yaml', yaml, [null])).toBe('extensions:\n  a: {}\n  # b\n  b: {}\n');
 });
 
+test('what others put into the object that was made for the entry stays when the entry goes', () => {
+  const json = add('jsonc', '{\n  "x": 1\n}\n');
+  const shared = json.text.replace('"mcpServers": {', '"mcpServers": {\n    "theirs": {},');
+  expect(json.traces[0]?.made).toBe(2);
+  // Control: cut as it was put in, theirs would be gone with it, and the file would still be good JSON.
+  const node = shared.indexOf('"mcpServers"');
+  expect(parseSettings('jsonc', shared.slice(0, node) + shared.slice(shared.indexOf('"x": 1')), 'f')).toEqual({ x: 1 });
+  expect(remove('jsonc', shared, json.traces)).toBe('{\n  "mcpServers": {\n    "theirs": {}\n  },\n  "x": 1\n}\n');
+  const yaml = add('yaml', 'a: 1\n');
+  expect(remove('yaml', `${yaml.text}  theirs: {}\n`, yaml.traces)).toBe('a: 1\nextensions:\n  theirs: {}\n');
+});
+
 test('a secret that is asked for is a second place in the same file, and goes with the entry', () => {
   const item: Addition = {
     spot: { container: ['inputs'], id: 'd-token' },
