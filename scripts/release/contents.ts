@@ -8,7 +8,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundle, root, version } from '../bundle.ts';
 import { licences } from '../licences.ts';
-import { type Arch, nodeOfTarball } from './node.ts';
+import { type Arch, nodeOf } from './node.ts';
 import { sbom } from './sbom.ts';
 import { type Entry, sums, tarball } from './tar.ts';
 
@@ -19,7 +19,7 @@ export const nameOf = (arch: Arch): string => `deckhand-${version}-linux-${arch}
 
 export async function releaseTarball(arch: Arch, epochS: number): Promise<Buffer> {
   const { files, metafile } = await bundle();
-  const node = nodeOfTarball(arch);
+  const node = nodeOf(arch);
   const text = (path: string, data: string): Entry => ({ path, data: Buffer.from(data) });
   const parts = node.version === process.versions.node ? process.versions : null;
   const entries: Entry[] = [

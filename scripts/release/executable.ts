@@ -1,5 +1,5 @@
 /**
- * The single executable: Node 26 with Deckhand in it, made by Node itself (`--build-sea`). Decides what is in it and how it is started:
+ * The single executable: Node with Deckhand in it, by Node's own way for such (`node:sea`). Decides what is in it and how it is started:
  * the modules of dist/ as they are, but as CommonJS (in an executable `import()` reaches no assets), each an asset, loaded by loader.js.
  * No flag of Node can be given to it, neither by NODE_OPTIONS nor on its command line: what it runs is what is in it.
  */
@@ -10,17 +10,16 @@ import { basename, join } from 'node:path';
 import { transform } from 'esbuild';
 import { bundle, REQUIRE } from '../bundle.ts';
 import { licences } from '../licences.ts';
-import { type Arch, type NodeFiles, nodeOfExecutable } from './node.ts';
+import { injected, stripped } from './elf.ts';
+import { type Arch, nodeOf } from './node.ts';
 import { sbom } from './sbom.ts';
-import { stripped } from './strip.ts';
 
 export async function releaseExecutable(arch: Arch, epochS: number): Promise<{ program: Buffer; sbom: string }> {
-  const node = nodeOfExecutable(arch);
-  const builder = arch === process.arch ? node : nodeOfExecutable(process.arch as Arch);
+  const node = nodeOf(arch);
+  const builder = arch === process.arch ? node : nodeOf(process.arch as Arch);
   const work = mkdtempSync(join(tmpdir(), 'deckhand-executable-'));
   try {
     writeFileSync(join(work, 'builder'), builder.program, { mode: 0o755 });
-    writeFileSync(join(work, 'node'), stripped(node.program), { mode: 0o755 });
     const { files, metafile } = await bundle({ entry: 'src/executable.ts' });
     const modules = join(work, 'modules');
     mkdirSync(modules);
@@ -28,10 +27,10 @@ export async function releaseExecutable(arch: Arch, epochS: number): Promise<{ p
     // Another architecture's V8 would have to be asked: without code it compiles what it needs when it needs it.
     if (arch === process.arch) run(work, ['--hash-seed=42', join(import.meta.dirname, 'code.cjs'), modules]);
     writeFileSync(join(work, 'licences'), `${node.licence}\n\n${licences(metafile)}`);
-    const list = sbom({ metafile, node, epochS, parts: partsOf(work, arch) });
+    const list = sbom({ metafile, node, epochS, parts: partsOf(work) });
     writeFileSync(join(work, 'sbom'), list);
-    inject(work, [...files.keys()], arch === process.arch);
-    return { program: readFileSync(join(work, 'deckhand')), sbom: list };
+    const blob = blobOf(work, [...files.keys()], arch === process.arch);
+    return { program: injected(stripped(node.program), blob), sbom: list };
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -42,7 +41,7 @@ async function wrapped(name: string, text: string): Promise<string> {
   const { code, warnings } = await transform(text.replace(REQUIRE, ''), {
     format: 'cjs',
     platform: 'node',
-    target: 'node26',
+    target: 'node24',
     minify: true,
     charset: 'ascii',
     legalComments: 'none',
@@ -56,15 +55,14 @@ async function wrapped(name: string, text: string): Promise<string> {
 }
 
 /** Relative paths, because they are kept in the executable. */
-function inject(work: string, names: readonly string[], code: boolean): void {
+function blobOf(work: string, names: readonly string[], code: boolean): Buffer {
   const loader = readFileSync(join(import.meta.dirname, 'loader.js'), 'latin1').replace(/^\/\*[\s\S]*?\*\/\n/, '');
   writeFileSync(join(work, 'loader.js'), loader);
   writeFileSync(join(work, 'main.js'), `${loader.replace(/;\s*$/, '')}('main.mjs').start(process.argv.slice(2));\n`);
   const assets = names.flatMap((name) => (code ? [name, `${name}.code`] : [name]));
   const config = {
     main: 'main.js',
-    executable: 'node',
-    output: 'deckhand',
+    output: 'blob',
     disableExperimentalSEAWarning: true,
     // As bin/deckhand of the tarball does it.
     execArgv: ['--max-semi-space-size=2'],
@@ -77,7 +75,8 @@ function inject(work: string, names: readonly string[], code: boolean): void {
     },
   };
   writeFileSync(join(work, 'config.json'), JSON.stringify(config));
-  run(work, ['--build-sea', 'config.json']);
+  run(work, ['--experimental-sea-config', 'config.json']);
+  return readFileSync(join(work, 'blob'));
 }
 
 function run(work: string, args: readonly string[]): string {
@@ -92,8 +91,6 @@ function run(work: string, args: readonly string[]): string {
 }
 
 /** The same version's parts are the same for another architecture. */
-function partsOf(work: string, _arch: Arch): NodeJS.ProcessVersions {
+function partsOf(work: string): NodeJS.ProcessVersions {
   return JSON.parse(run(work, ['-p', 'JSON.stringify(process.versions)'])) as NodeJS.ProcessVersions;
 }
-
-export type { NodeFiles };

@@ -27,33 +27,17 @@ interface Lock {
 
 export const lock = (): Lock => JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock;
 
-/**
- * The Node of the single executable: the first line that makes one by itself, from modules (`--build-sea`). It is no dependency: it
- * is fetched when an executable is made, once.
- */
-const EXECUTABLE: { version: string; integrity: Record<Arch, string> } = {
-  version: '26.10.0',
-  integrity: {
-    x64: 'sha512-OmAztarr1gK4PD+sNyoku4N5Q40d8eqMuLjNa/zRvxF33aCsVKVIQLs4V5HYPWSWWlMiTdkmbZE/6Phigma0hw==',
-    arm64: 'sha512-idArV/cmqW9M9ODyGlbOIiyxFourDh1mJB0SdKCdMbSZjjef9CLEN3o1/eE4yf+B0+5BD+F74MpTTHiB3XXTBQ==',
-  },
-};
-
-/** The Node that the tarball brings: the one that the tests run on. */
-export function nodeOfTarball(arch: Arch): NodeFiles {
+/** The one that the tests run on, in the tarball and in the executable. */
+export function nodeOf(arch: Arch): NodeFiles {
   const name = `node-linux-${arch}`;
   const { version, integrity } = lock().packages[`node_modules/${name}`] ?? {};
   if (!version || !integrity) throw new Error(`package-lock.json does not pin ${name}`);
   return files(name, version, integrity, join(root, 'node_modules', name));
 }
 
-export function nodeOfExecutable(arch: Arch): NodeFiles {
-  return files(`node-linux-${arch}`, EXECUTABLE.version, EXECUTABLE.integrity[arch]);
-}
-
-function files(name: string, version: string, integrity: string, installed?: string): NodeFiles {
+function files(name: string, version: string, integrity: string, installed: string): NodeFiles {
   const known = { version, package: name, integrity };
-  if (installed && versionIn(installed) === version)
+  if (versionIn(installed) === version)
     return {
       ...known,
       program: readFileSync(join(installed, 'bin/node')),

@@ -20,8 +20,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { root, version } from '../../scripts/bundle.ts';
 import { nameOf } from '../../scripts/release/contents.ts';
+import { stripped } from '../../scripts/release/elf.ts';
 import type { Arch } from '../../scripts/release/node.ts';
-import { stripped } from '../../scripts/release/strip.ts';
 import { entriesOf, type Found, sums, tarball } from '../../scripts/release/tar.ts';
 
 const name = nameOf(process.arch as Arch);
