@@ -35,7 +35,7 @@ const CONFIG = `# Deckhand's settings: every one of them, with its default, is i
 #  host: 127.0.0.1
 #  port: 7070
 #
-# Whether changes happen at all: read-only (never), ask (each waits for `sudo deckhand approve`), full (only what destroys waits).
+# Whether changes happen at all: read-only (never), ask (each waits for sudo deckhand approve), full (only what destroys waits).
 # Which containers, units and files may be changed is docker.allow, services.allow and files.roots: none unless named here.
 #mode: ask
 `;
