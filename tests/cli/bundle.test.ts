@@ -138,6 +138,18 @@ test('nothing of the tailnet is loaded where no socket is set for it', () => {
   }
 });
 
+test('nothing of systemd is loaded where it did not start us', () => {
+  const { outputs } = made.metafile;
+  for (const face of ['src/cli/run.ts', 'src/cli/stdio.ts', 'src/cli/serve.ts', 'src/cli/product.ts']) {
+    const paths = ['src/main.ts', 'src/cli/run.ts', face].flatMap((s) => [...loads(outputs, outputOf(outputs, s))]);
+    const own = paths.flatMap((p) => Object.keys(outputs[p]?.inputs ?? {}));
+    expect(
+      own.filter((f) => /^src\/(?:host\/systemd_\w+|edge\/activation|cli\/doctor_unit)\.ts$/.test(f)),
+      face,
+    ).toEqual([]);
+  }
+});
+
 test('what parses files before they are written has a program of its own, and no start loads what asks it', () => {
   const { outputs } = made.metafile;
   const child = outputOf(outputs, 'src/host/validate/child.ts');
