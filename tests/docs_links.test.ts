@@ -87,7 +87,7 @@ test.each(pages.filter((p) => p !== 'CHANGELOG.md'))('%s: its commands can be ty
 });
 
 test('the looks see a dead link, a dead heading, a wrong command and a wrong flag', () => {
-  expect(brokenLinks('docs/x.md', 'see [a](nowhere.md), [b](#none), [c](../README.md#deckhand), `[d](none)`')).toEqual([
+  expect(brokenLinks('docs/faq.md', 'see [a](nowhere.md), [b](#none), [c](../README.md#deckhand), `[d](none)`')).toEqual([
     'nowhere.md: no such file',
     '#none: no such heading',
   ]);
