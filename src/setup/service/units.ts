@@ -14,6 +14,7 @@ import { folderOf, installedVersions } from './record.ts';
 /** What deckhand.socket itself says. */
 export const OWN_ADDRESS = '127.0.0.1:7070';
 
+const TAILNET_SOCKET = 'deckhand-tailnet.socket';
 const UNIT = /^deckhand(?:-[a-z]+)?\.(?:service|socket|timer)$/;
 
 export interface Files {
@@ -48,7 +49,11 @@ export function filesWanted(place: Place, folder: string, powers: readonly strin
   };
   want(place.sysusers, source('deckhand.sysusers'));
   want(place.tmpfiles, source('deckhand.tmpfiles'));
-  for (const name of units) want(join(place.units, name), source(name));
+  for (const name of units) {
+    const path = join(place.units, name);
+    // Of use only beside `tailscale serve`: brought by the owner, kept in step by us.
+    if (name !== TAILNET_SOCKET || textOf(path) !== null) want(path, source(name));
+  }
   const dropIns = dropInsOf(powers, folder);
   for (const [name, content] of dropIns) want(join(place.units, `${SERVICE}.d`, name), content);
   const text = addressText(address);
