@@ -226,7 +226,8 @@ async function answersAsDeckhand(host: string, port: number): Promise<boolean> {
   try {
     const at = /^(0\.0\.0\.0|::)$/.test(host) ? '127.0.0.1' : host;
     const response = await fetch(`http://${at.includes(':') ? `[${at}]` : at}:${port}/healthz`, {
-      signal: AbortSignal.timeout(1000),
+      // Of a socket that systemd holds: the first call starts the service, which takes a moment.
+      signal: AbortSignal.timeout(4_000),
       redirect: 'error',
     });
     // One that speaks TLS says so to who does not.
