@@ -66,7 +66,8 @@ change() {
     printf '\n'
   fi
 }
-# Without this shell's environment; `pct exec --keep-env 0` is newer than the oldest node this is for.
+# Without this shell's environment; `pct exec --keep-env 0` is newer than the oldest node this is for. pct sets a PATH of its own, without
+# /usr/local/bin, and hands that on.
 inside() { env -i PATH="$PATH" HOME=/root LC_ALL=C.UTF-8 TERM=dumb pct exec "$var_ctid" -- "$@"; }
 
 ended() {
@@ -396,15 +397,15 @@ renew() {
   [[ $(pct status "$var_ctid") == 'status: running' ]] || die "The container $var_ctid does not run here." "pct start $var_ctid" 4
   inside test -e /opt/deckhand/installed.json || die "There is no Deckhand in $var_ctid that install.sh made." '' 4
   push
-  change inside deckhand service upgrade --from "/root/$release" || die "The update failed; what it said is above. The version before is still there." "pct exec $var_ctid -- deckhand service status" 1
+  change inside /usr/local/bin/deckhand service upgrade --from "/root/$release" --sha256 "${sha256,,}" || die "The update failed; what it said is above. The version before is still there." "pct exec $var_ctid -- /usr/local/bin/deckhand service status" 1
   tidy
-  [ "$dry" = yes ] || say "Deckhand in $var_ctid is $(inside deckhand version)."
+  [ "$dry" = yes ] || say "Deckhand in $var_ctid is $(inside /usr/local/bin/deckhand version)."
 }
 
 told() {
   [ "$dry" = no ] || { say 'Nothing was changed.' && return 0; }
-  local token ssh="root@$reached"
-  token=$(inside deckhand token add "$var_token" --role "$var_role") || token=''
+  local token tunnel="root@$reached" ssh="ssh root@$reached deckhand stdio"
+  token=$(inside /usr/local/bin/deckhand token add "$var_token" --role "$var_role") || token=''
   # A password does not open sshd of Debian to root.
   [ -n "$keys" ] || ssh=''
   cat <<END
@@ -412,17 +413,17 @@ told() {
 Deckhand runs in the container $var_ctid ($var_hostname, $reached).
 
 Without a token, by ssh:
-  claude mcp add $var_hostname -- ssh ${ssh:-root@$(hostname) pct exec $var_ctid --} deckhand stdio
-By its URL, which listens inside only: keep \`ssh -NL 7070:127.0.0.1:7070 ${ssh:-root@$reached}\` open, then
+  claude mcp add $var_hostname -- ${ssh:-ssh root@$(hostname) pct exec $var_ctid -- /usr/local/bin/deckhand stdio}
+By its URL, which listens inside only: keep \`ssh -NL 7070:127.0.0.1:7070 $tunnel\` open, then
   claude mcp add --transport http $var_hostname http://127.0.0.1:7070/mcp --header "Authorization: Bearer ${token:-TOKEN}"
 END
-  [ -n "$token" ] || warn "no token was made: pct exec $var_ctid -- deckhand token add $var_token --role $var_role"
+  [ -n "$token" ] || warn "no token was made: pct exec $var_ctid -- /usr/local/bin/deckhand token add $var_token --role $var_role"
   [ -n "$ssh" ] || say "  (ssh into the container needs a key there: var_ssh_key, or pct enter $var_ctid)"
   cat <<END
 
 Next:
   other clients      deckhand client print CLIENT     (on your machine)
-  what it cannot see pct exec $var_ctid -- deckhand doctor
+  what it cannot see pct exec $var_ctid -- /usr/local/bin/deckhand doctor
   a tailnet          $([ "$var_tun" = yes ] && echo 'install Tailscale inside, then' || echo 'needs var_tun=yes; then') deckhand tailnet setup
   a newer version    bash create.sh --update $var_ctid --from FILE
   away               pct destroy $var_ctid --force 1 --purge 1

@@ -3,7 +3,7 @@
  * tailscaled on TS_SOCKET, and serves what TS_SERVE_CONFIG says as `tailscale serve` does. Its one peer is Alice's laptop. What is set
  * wrong it does not start with, as the real one.
  */
-import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { fixture, serve, tailscaled } from '../fakes/tailscaled.ts';
 
@@ -29,6 +29,8 @@ const { TCP, Web } = JSON.parse(config) as {
   Web: Record<string, { Handlers: Record<string, { Proxy: string }> }>;
 };
 
+// One that was killed leaves it.
+rmSync(need('TS_SOCKET'), { force: true });
 const fake = await tailscaled(need('TS_SOCKET'));
 chmodSync(fake.socket, 0o666);
 fake.serve = config;
@@ -38,7 +40,11 @@ fake.whois.set('100.64.0.20', JSON.stringify(alice));
 
 const target = Web[`${domain}:443`]?.Handlers['/']?.Proxy ?? '';
 if (!TCP['443']?.HTTPS || !target.startsWith('unix:/')) throw new Error(`Not to be served: ${config}`);
-await serve(target.slice('unix:'.length), { address: '100.64.0.20', login: 'alice@example.com' }, { host: '0.0.0.0', port: 443 });
+await serve(
+  target.slice('unix:'.length),
+  { address: '100.64.0.20', login: 'alice@example.com' },
+  { host: '0.0.0.0', port: 443 },
+);
 
 const [host, port] = need('TS_LOCAL_ADDR_PORT').split(':');
 if (env.TS_ENABLE_HEALTH_CHECK === 'true')

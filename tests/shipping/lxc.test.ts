@@ -33,7 +33,7 @@ describe('calls', () => {
     expect(`${code}${err}`).toBe('0');
     await expect(`${n.calls().join('\n')}\n`).toMatchFileSnapshot(golden('default'));
     expect(n.guests()).toEqual(['102']);
-    expect(out).toContain('claude mcp add deckhand -- ssh root@pve pct exec 102 -- deckhand stdio');
+    expect(out).toContain('claude mcp add deckhand -- ssh root@pve pct exec 102 -- /usr/local/bin/deckhand stdio');
     expect(out).toContain('http://127.0.0.1:7070/mcp --header "Authorization: Bearer dh_made_by_the_stub"');
     expect(spawnSync('ls', [join(n.dir, 'guests/102/root')], { encoding: 'utf8' }).stdout).toBe('');
   });
@@ -326,7 +326,7 @@ describe('a step that fails', () => {
     n.set('fail', 'token add');
     const { code, err, out } = await n.run();
     expect(code).toBe(0);
-    expect(err).toContain('pct exec 102 -- deckhand token add first --role viewer');
+    expect(err).toContain('pct exec 102 -- /usr/local/bin/deckhand token add first --role viewer');
     expect(out).toContain('Bearer TOKEN');
     expect(n.guests()).toEqual(['102']);
   });

@@ -121,8 +121,8 @@ case $command in
       'systemctl is-system-running') cat "$here/systemd" ;;
       'hostname -I') cat "$here/address" ;;
       chpasswd) cat >"$guest/password" ;;
-      'deckhand version') echo 0.1.0 ;;
-      'deckhand token add '*) echo dh_made_by_the_stub ;;
+      '/usr/local/bin/deckhand version') echo 0.1.0 ;;
+      '/usr/local/bin/deckhand token add '*) echo dh_made_by_the_stub ;;
       'test -e /opt/deckhand/installed.json') [ -e "$guest/installed" ] ;;
       'sh /root/deckhand-install.sh '*)
         [ "${rest[2]}" = --from ] || refuse 'install.sh: --from?' 2
@@ -130,7 +130,7 @@ case $command in
         [ -s "$guest${rest[3]}" ] || refuse 'install.sh: no release' 2
         touch "$guest/installed"
         ;;
-      'deckhand service upgrade --from '*) [ -s "$guest${rest[4]}" ] && touch "$guest/upgraded" ;;
+      '/usr/local/bin/deckhand service upgrade --from '*) [ -s "$guest${rest[4]}" ] && touch "$guest/upgraded" ;;
       'rm -f '*) for file in "${rest[@]:2}"; do rm -f -- "$guest$file"; done ;;
     esac
     ;;
