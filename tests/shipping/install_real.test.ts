@@ -88,7 +88,7 @@ describe.skipIf(!real)('an installed service', () => {
     );
     await lab.allowManyCalls(debian);
     const pid = (await debian.run(['systemctl', 'show', '-P', 'MainPID', 'deckhand'])).out.trim();
-    await debian.run(['kill', '-STOP', pid]);
+    await debian.sh(`kill -STOP ${pid}`);
     await lab.until('another process', 60_000, async () => {
       const s = await lab.statusOf(debian);
       return s.running.healthy && String((s.running as { pid?: number }).pid) !== pid;

@@ -47,9 +47,9 @@ export async function installSoak(rounds: number): Promise<Soaked[]> {
         process.stderr.write(`  ${NUMBER[suite]}, ${how}: ${JSON.stringify(life.seen)}\n`);
       } finally {
         await debian.close();
-        const still = debian.left();
-        if (still.length > 0) throw new Error(`left: ${still.join(', ')}`);
       }
+      const still = debian.left();
+      if (still.length > 0) throw new Error(`left: ${still.join(', ')}`);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -95,7 +95,7 @@ export function packed(files: Files, name: string): Buffer {
     const args = ['-C', dir, '--format=ustar', '--owner=0', '--group=0', '--numeric-owner', '-cf', '-', top];
     const { status, stdout, stderr } = spawnSync('tar', args, { maxBuffer: 1 << 30 });
     if (status !== 0) throw new Error(`tar: ${stderr}`);
-    return gzipSync(stdout, { level: 1 });
+    return gzipSync(stdout, { level: 0 });
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
