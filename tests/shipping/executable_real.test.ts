@@ -121,7 +121,7 @@ describe.skipIf(missing.length > 0)('the single executable', () => {
     await client.connect(
       new StdioClientTransport({
         command: 'unshare',
-        args: words([EXECUTABLE, '--config', '/mnt/config.yaml', '--toolsets', 'core,files', 'stdio']),
+        args: words([EXECUTABLE, '--config', '/mnt/config.yaml', '--toolsets', 'core,system,files', 'stdio']),
         env: env(),
         stderr: 'ignore',
       }),
