@@ -50,7 +50,7 @@ test('root, no filter of calls, no bound of memory', async () => {
   for (const line of ['User=deckhand', 'SystemCallFilter=@system-service', 'MemoryMax=512M'])
     expect(check?.fix).toContain(line);
   // An older systemd does not print what it does not know.
-  const { ProtectClock: _, ...rest } = FINE;
+  const rest = Object.fromEntries(Object.entries(FINE).filter(([name]) => name !== 'ProtectClock'));
   expect((await unitChecks({}, async () => ({ value: rest }))).map((c) => c.code)).toEqual(['unit.given', 'unit']);
 });
 
