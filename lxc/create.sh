@@ -341,9 +341,9 @@ keys_file() {
 waited() {
   local seconds=$1
   shift
-  for ((; seconds > 0; seconds--)); do
+  for ((; seconds > 0; seconds -= 3)); do
     "$@" && return 0
-    sleep 1
+    sleep 3
   done
   return 1
 }

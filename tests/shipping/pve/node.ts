@@ -86,10 +86,13 @@ export function node(): Node {
       .replaceAll(`linux-${arch}`, 'linux-ARCH')
       .split('\n')
       .filter(Boolean);
+  const children = new Set<ChildProcess>();
   const begin: Node['begin'] = (args, settings = {}) => start('bash', [script, ...args], settings);
   function start(command: string, args: string[], settings: Record<string, string>) {
     const env = { PATH: `${bin}:/usr/bin:/bin`, HOME: dir, TMPDIR: '/tmp', PVE_ETC: join(dir, 'etc'), ...settings };
     const child = spawn(command, args, { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    children.add(child);
+    child.once('close', () => children.delete(child));
     let out = '';
     let err = '';
     child.stdout.on('data', (d) => {
@@ -115,7 +118,11 @@ export function node(): Node {
     guests: () => readdirSync(join(dir, 'guests')),
     begin,
     run: (args = [], settings = {}, file = script) => start('bash', [file, ...args], settings).ended,
-    [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }),
+    [Symbol.dispose]() {
+      // Of a test that did not wait for its end.
+      for (const child of children) child.kill('SIGKILL');
+      rmSync(dir, { recursive: true, force: true });
+    },
   };
 }
 
