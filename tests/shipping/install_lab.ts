@@ -24,17 +24,20 @@ export async function makeReleases(
   const versions: Record<string, Files> = {
     [VERSION]: base,
     // What one migration brought, all after it have.
-    ...Object.fromEntries(later.map((v) => [v, version(base, v, { migration: { sql: ADDITIVE } })])),
+    ...Object.fromEntries(later.map((v) => [v, version(base, v, { migrations: [{ sql: ADDITIVE }] })])),
     // Starts, says its version and takes the settings; as a server it ends at once.
     '0.1.90': version(base, '0.1.90', {
-      migration: { sql: ADDITIVE },
+      migrations: [{ sql: ADDITIVE }],
       replace: [',"listening")', ',(process.exit(3),"listening"))'],
     }),
     '0.2.0': version(base, '0.2.0', {
-      migration: {
-        sql: 'ALTER TABLE receipts RENAME COLUMN summary TO abstract; ALTER TABLE receipts ADD COLUMN summary TEXT',
-        breaks: true,
-      },
+      migrations: [
+        { sql: ADDITIVE },
+        {
+          sql: 'ALTER TABLE disk_looks RENAME COLUMN data TO body; ALTER TABLE disk_looks ADD COLUMN data TEXT',
+          breaks: true,
+        },
+      ],
     }),
   };
   const names = writeReleases(folder, versions);

@@ -31,8 +31,8 @@ export async function released(): Promise<Files> {
 }
 
 export interface Change {
-  /** SQL of one more step of the state's schema; `breaks`: no older version can use it. */
-  migration?: { sql: string; breaks?: boolean };
+  /** SQL of more steps of the state's schema; `breaks`: no older version can use it. */
+  migrations?: { sql: string; breaks?: boolean }[];
   /** Any file; null takes it away. */
   files?: Record<string, string | null>;
   /** In every file of dist/. */
@@ -53,20 +53,19 @@ export function version(base: Files, name: string, change: Change = {}): Files {
     if (named !== text) said++;
     text = named;
     const end = /(ALTER TABLE work ADD COLUMN targets TEXT NOT NULL DEFAULT '\[\]';\s*`)\]/;
-    if (change.migration && end.test(text)) {
+    if (change.migrations && end.test(text)) {
       migrated++;
-      const { sql, breaks } = change.migration;
       // The next schema's number is not known here: a step that only its own schema can read.
-      text = text.replace(
-        end,
-        (_, step) => `${step},${breaks ? `{sql:${JSON.stringify(sql)},readableFrom:99}` : JSON.stringify(sql)}]`,
+      const more = change.migrations.map(({ sql, breaks }) =>
+        breaks ? `{sql:${JSON.stringify(sql)},readableFrom:99}` : JSON.stringify(sql),
       );
+      text = text.replace(end, (_, step) => `${[step, ...more].join(',')}]`);
     }
     if (change.replace) text = text.replace(...change.replace);
     put(path, text);
   }
   if (said === 0 && name !== VERSION) throw new Error('no file of dist/ says its version');
-  if (change.migration && migrated === 0) throw new Error('the list of migrations was not found in dist/');
+  if (change.migrations && migrated === 0) throw new Error('the list of migrations was not found in dist/');
   put(
     'package.json',
     (base.get('package.json')?.data.toString('utf8') ?? '').replace(`"version": "${VERSION}"`, `"version": "${name}"`),
