@@ -17,7 +17,7 @@ ARG VERSION=0.1.0
 RUN npm run build && sh deploy/docker/root.sh /image /opt/deckhand "$VERSION"
 # Node keys its compile cache by path and uid: primed with those of the last stage.
 USER 10001:10001
-RUN node deploy/docker/prime.mjs /opt/deckhand
+RUN node deploy/prime.mjs /opt/deckhand
 
 FROM scratch
 COPY --from=build --chown=0:0 /image /

@@ -5,6 +5,8 @@
 // biome-ignore-all lint: the syntax is old on purpose (see above).
 // biome-ignore-all assist: likewise.
 var fs, path, url, here, pkg;
+// Null: a system (Windows) on which folders have no such owner; there is no cache then.
+var uid = process.geteuid ? process.geteuid() : null;
 
 // Where it can be had, without `import`: that would make Node load file streams and more that nobody uses.
 if (process.getBuiltinModule) begin(['fs', 'path', 'url'].map(process.getBuiltinModule));
@@ -53,11 +55,12 @@ function start() {
 function builtCache() {
   var dist = path.join(pkg, 'dist');
   var cache = path.join(dist, '.compile-cache');
-  return process.geteuid() !== 0 && of(0, pkg, 18) && of(0, dist, 18) && of(0, cache, 18) ? cache : null;
+  return uid !== null && uid !== 0 && of(0, pkg, 18) && of(0, dist, 18) && of(0, cache, 18) ? cache : null;
 }
 
 /** Inside the package if it is ours and nobody else may write it, else in the state folder under the same conditions. */
 function cacheDir() {
+  if (uid === null) return null;
   var dist = path.join(pkg, 'dist');
   if (ours(pkg, 18) && ours(dist, 18)) {
     var inside = path.join(dist, '.compile-cache');
@@ -74,7 +77,7 @@ function cacheDir() {
 
 /** A folder of this very user without the given permission bits (18 = 022, 63 = 077) for others. */
 function ours(dir, bits) {
-  return of(process.geteuid(), dir, bits);
+  return of(uid, dir, bits);
 }
 
 function of(uid, dir, bits) {
@@ -99,7 +102,7 @@ function made(dir, bits) {
 function stateDir() {
   var env = process.env;
   if (env.DECKHAND_STATE_DIR) return path.resolve(env.DECKHAND_STATE_DIR);
-  if (process.geteuid() === 0) return '/var/lib/deckhand';
+  if (uid === 0) return '/var/lib/deckhand';
   if (env.XDG_STATE_HOME && path.isAbsolute(env.XDG_STATE_HOME)) return path.join(env.XDG_STATE_HOME, 'deckhand');
   return env.HOME ? path.join(env.HOME, '.local', 'state', 'deckhand') : null;
 }

@@ -4,11 +4,11 @@
  * before it are kept until the next build. It is run by Node's type stripping, so by Node 24: npm puts
  * node_modules/.bin first on PATH, and the `node` there is the bundled one, also where the machine's own is 20.
  */
-import { globSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { Metafile } from 'esbuild';
-import { bundle, inside, loads, packageOf, root, version } from './bundle.ts';
+import { bundle, inside, loads, root, version } from './bundle.ts';
+import { licences } from './licences.ts';
 
 const dist = join(root, 'dist');
 const MANIFEST = 'manifest.json';
@@ -61,24 +61,6 @@ function prune(before: readonly string[]): void {
     const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
     if (!name.endsWith('.tmp') || age > 3_600_000) rmSync(path, { recursive: true, force: true });
   }
-}
-
-/** Licences of what is in the bundle: their texts must go with the copies. */
-function licences({ inputs }: Metafile): string {
-  const packages = new Map<string, string>();
-  for (const input of Object.keys(inputs)) {
-    const dir = packageOf(input);
-    if (!dir || packages.has(dir)) continue;
-    const about = JSON.parse(readFileSync(join(root, dir, 'package.json'), 'utf8')) as Record<string, string>;
-    const texts = globSync('{LICENSE,LICENCE,License,license,COPYING,NOTICE}*', { cwd: join(root, dir) })
-      .filter((f) => statSync(join(root, dir, f)).isFile())
-      .sort()
-      .map((f) => readFileSync(join(root, dir, f), 'utf8').trim());
-    const body = texts.length ? texts.join('\n\n') : `License: ${about.license} (the package brings no text of it)`;
-    packages.set(dir, `${about.name} ${about.version} (${about.license})\n\n${body}\n`);
-  }
-  const line = `\n${'-'.repeat(78)}\n\n`;
-  return `dist/ contains code of these packages.\n${line}${[...packages.values()].sort().join(line)}`;
 }
 
 /** One line; with --sizes what each command loads, and the largest packages in it. */

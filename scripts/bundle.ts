@@ -17,7 +17,7 @@ export const { version } = JSON.parse(readFileSync(new URL('../package.json', im
 
 // CommonJS packages (pino, yaml) ask for Node's own modules by `require`, which a module does not have. Only the chunk
 // that asks pays for making one.
-const REQUIRE =
+export const REQUIRE =
   "import{createRequire as deckhandRequire}from'node:module';const require=deckhandRequire(import.meta.url);\n";
 
 const common = {
@@ -35,12 +35,14 @@ const common = {
   metafile: true,
   write: false,
   logLevel: 'warning',
+  // Its other form asks for its parts in a way that no bundler sees.
+  alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
 } satisfies BuildOptions;
 
 /** What is loaded together, in one file (merge.ts). */
 const FACES: Faces = {
   first: ['src/main.ts', 'src/cli/run.ts', 'src/cli/stdio.ts'],
-  others: ['at_terminal', 'product', 'serve', 'stdio', 'notify', 'tls']
+  others: ['at_terminal', 'administration', 'product', 'serve', 'stdio', 'notify', 'tls']
     .map((name) => `src/cli/${name}.ts`)
     .concat('src/edge/served.ts', 'src/config/schema.ts'),
   // The listings that the build made are for the faces of MCP, and as large as all else that stdio begins with.
@@ -49,13 +51,15 @@ const FACES: Faces = {
 
 /**
  * The program, the child processes that read hardware and parse files, and the program of the threads that touch files: apart, so that
- * none shares a chunk with another, nor loads it.
+ * none shares a chunk with another, nor loads it. Another entry: of the single executable (release/executable.ts).
  */
-export async function bundle(): Promise<{ files: Map<string, string>; metafile: Metafile }> {
+export async function bundle({
+  entry = 'src/main.ts',
+} = {}): Promise<{ files: Map<string, string>; metafile: Metafile }> {
   const made = await Promise.all([
     build({
       ...common,
-      entryPoints: { main: 'src/main.ts' },
+      entryPoints: { main: entry },
       chunkNames: '[name]-[hash]',
       splitting: true,
       define: { DECKHAND_VERSION: JSON.stringify(version) },
@@ -86,14 +90,15 @@ export async function bundle(): Promise<{ files: Map<string, string>; metafile: 
     files: new Map(outputFiles.map((f) => [basename(f.path), f.text])),
     outputs,
   })) as [Made, ...Made[]];
-  const found = groups(program.outputs, FACES, (outputs, source) => loads(outputs, outputOf(outputs, source)));
-  const all = [await merged(program, found, common), ...others];
+  // In the executable nothing is looked up on a disk.
+  const whole = entry === 'src/main.ts' ? await together(program) : program;
+  const all = [whole, ...others];
   const files = new Map(
     all
       .flatMap((m) => [...m.files])
-      .map(([name, whole]) => {
-        const text = inAscii(builtinsByNeed(whole));
-        return [name, whole.includes('Dynamic require of') ? REQUIRE + text : text];
+      .map(([name, made]) => {
+        const text = inAscii(builtinsByNeed(made));
+        return [name, made.includes('Dynamic require of') ? REQUIRE + text : text];
       }),
   );
   const metafile = {
@@ -102,6 +107,13 @@ export async function bundle(): Promise<{ files: Map<string, string>; metafile: 
   } as Metafile;
   return { files, metafile };
 }
+
+const together = (program: Made): Promise<Made> =>
+  merged(
+    program,
+    groups(program.outputs, FACES, (outputs, source) => loads(outputs, outputOf(outputs, source))),
+    common,
+  );
 
 const BUILTIN =
   /\bimport\s*(?:(?<all>\*as [\w$]+)|(?<standard>[\w$]+)?,?(?:\{(?<names>[^}]*)\})?)\s*from"(?<from>(?:node:)?[a-z0-9_/]+)";/g;

@@ -14,7 +14,9 @@ import { REACH_ROWS } from '../src/insight/diagnose_reach.ts';
 import { SLOW_NOTE, SLOW_ROWS } from '../src/insight/diagnose_slow.ts';
 import { UNIT_ROWS } from '../src/insight/diagnose_unit.ts';
 import { findingsDoc } from '../src/insight/findings.ts';
+import { EXAMPLE, policyParts, serviceFile } from '../src/setup/tailnet/policy_file.ts';
 import { catalog } from '../src/tools/index.ts';
+import { connectPage } from './connect_page.ts';
 import { overNetwork, overSocket } from './socket_proxy.ts';
 import { golden, toolsPage } from './tools_page.ts';
 
@@ -34,7 +36,10 @@ export function pages(): Page[] {
     { path: 'deploy/config.example.yaml', make: () => exampleFile() },
     { path: 'deploy/docker/socket-proxy.yaml', make: overNetwork },
     { path: 'deploy/docker/socket-proxy-host.yaml', make: overSocket },
+    { path: 'tailscale/service.hujson', make: () => serviceFile({ ...EXAMPLE, service: EXAMPLE.service ?? '' }) },
+    { path: 'tailscale/grants.hujson', make: () => policyParts(EXAMPLE) },
     { path: 'docs/errors.md', make: errorsPage },
+    { path: 'docs/connect.md', make: connectPage },
     { path: 'docs/tools.md', make: () => toolsPage(catalog.tools) },
     { path: 'docs/findings.md', make: findingsDoc },
     {

@@ -28,6 +28,8 @@ import { socketsSoak } from '../tests/net/sockets_soak.ts';
 import { sweep as netSweep } from '../tests/net/sweep_soak.ts';
 import { timing } from '../tests/net/timing_soak.ts';
 import { compare } from '../tests/policy/access_cases.ts';
+import { lacking as debianLacking } from '../tests/shipping/debian.ts';
+import { fromClone, fromRelease } from '../tests/shipping/newcomer.ts';
 import { auditSoak } from '../tests/store/audit_soak.ts';
 import { roundtrip } from '../tests/tools/file_roundtrip.ts';
 import { filesSoak } from '../tests/tools/files_soak.ts';
@@ -67,6 +69,22 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
         row('processes that sample', s.samplers, '1', s.samplers === 1),
         row('ms a call, median / p99', `${s.p50Ms.toFixed(0)} / ${s.p99Ms.toFixed(0)}`, '-', true),
       ];
+    },
+  },
+  newcomer: {
+    about:
+      'the lines that README and guide tell a newcomer to type, without caches: a clone, and a release on a bare Debian',
+    async run() {
+      const missing = debianLacking();
+      if (missing.length > 0) throw new Error(`missing here: ${missing.join(', ')}`);
+      const rows: Row[] = [];
+      for (const path of [fromClone, fromRelease]) {
+        const { steps } = await path({ ms: 300_000 });
+        const all = steps.reduce((sum, s) => sum + s.ms, 0);
+        for (const s of steps) rows.push({ what: s.what, seen: `${(s.ms / 1000).toFixed(1)} s`, want: '-', ok: true });
+        rows.push({ what: 'all of it', seen: `${(all / 1000).toFixed(1)} s`, want: 'under 120 s', ok: all < 120_000 });
+      }
+      return rows;
     },
   },
   kill: {

@@ -5,6 +5,7 @@
 import { resolve } from 'node:path';
 import { accessMustMatter } from './config/access_matter.ts';
 import { dockerSettings } from './config/engines.ts';
+import { surroundings } from './config/env.ts';
 import type { Loaded } from './config/load.ts';
 import { mustMatter, offByConfig } from './config/off.ts';
 import { ourFiles } from './config/ours.ts';
@@ -17,6 +18,7 @@ import { openIndexing } from './file_indexer.ts';
 import { createHost } from './host/index.ts';
 import { hostParts } from './host/parts.ts';
 import { openSyslog, type Syslog, syslogTrouble } from './host/syslog.ts';
+import type { NotifyOptions } from './host/systemd_notify.ts';
 import { createAccess } from './policy/access.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal, withGrants } from './policy/authenticate.ts';
 import { createCoalescer } from './policy/coalesce.ts';
@@ -49,6 +51,7 @@ import { openLocks } from './store/locks.ts';
 import { newOwner } from './store/owner.ts';
 import { openQuotas } from './store/quotas.ts';
 import { openReceipts } from './store/receipts.ts';
+import { finishRestore } from './store/restore.ts';
 import type { Seen } from './store/seen.ts';
 import { becomeOwner, openState, type StateDir } from './store/state.ts';
 import { openTokens, type Tokens } from './store/tokens.ts';
@@ -104,6 +107,9 @@ export { becomeOwner };
 /** Of commands that want nothing else of the house. */
 export const askTailnet = async ({ tailnet }: Loaded['config']) =>
   (await import('./host/tailnet/index.ts')).createTailnet({ socket: tailnet.localApi });
+export const superviseBy = async (o: NotifyOptions) => (await import('./host/systemd_notify.ts')).openNotify(o);
+export const showUnit = async (unit: string, names: readonly string[]) =>
+  (await import('./host/systemd_unit.ts')).unitProperties(unit, names);
 export { POLKIT_PATH, polkitRule } from './insight/polkit_rule.ts';
 export type { AuditFiles };
 
@@ -147,7 +153,9 @@ export async function createApp(o: {
   accessMustMatter(o.loaded, (o.catalog ?? catalog).tools);
   // As root on a folder of another user (the service's): become that user, or what we write it could not read.
   becomeOwner(config.state.dir);
-  const state = openState(config.state.dir);
+  const state = openState(config.state.dir, surroundings().credentialsDirectory);
+  // Begun and killed: the state is what was being restored, once this is done.
+  if (finishRestore(state)) log.warn({ path: state.dir }, 'a restore that was interrupted is finished');
   const db = openDb(state, log);
   const self = newOwner();
   const syslog = syslogFor(config.audit.heads, log);
@@ -180,6 +188,7 @@ export async function createApp(o: {
     serviceRules: config.services,
     probes: { allow: config.net.allow, deny: config.net.deny },
     peers: config.peers,
+    tailnet: { ...config.tailnet, port: config.http.port },
     files: { ...config.files, ours, index: indexing.index },
   });
   const identity = host.system.identity();
@@ -194,8 +203,8 @@ export async function createApp(o: {
   const off = offByConfig(config);
   const tools = o.catalog ?? catalog;
   // What the owner has switched off is not missed.
-  const wanted = hostParts({ docker, root: config.host.root, roots: config.files.roots }).filter((part) =>
-    tools.tools.some((t) => t.toolset === part.toolset && (part.tool ?? t.name) === t.name && !off(t)),
+  const wanted = hostParts({ docker, root: config.host.root, roots: config.files.roots, ...config.tailnet }).filter(
+    (part) => tools.tools.some((t) => t.toolset === part.toolset && (part.tool ?? t.name) === t.name && !off(t)),
   );
   const parts = createParts(wanted, clock.elapsed);
   const redactor = createRedactor({ values: [...config.redact.values] });

@@ -30,7 +30,7 @@ export function openFront({ config }: Loaded, version: string): Front {
   const principal = access.known(stdioPrincipal(process.getuid?.() ?? 0, config.stdio.role));
   const off = offByConfig(config);
   const parts = createParts(
-    hostParts({ docker: dockerSettings(config), root: config.host.root, roots: config.files.roots }),
+    hostParts({ docker: dockerSettings(config), root: config.host.root, roots: config.files.roots, ...config.tailnet }),
     () => performance.now(),
   );
   return {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type App, createApp } from '../src/app.ts';
 import { loadConfig } from '../src/config/load.ts';
 import type { Call, Outcome } from '../src/core/call.ts';
-import { readKey } from '../src/store/audit_chain.ts';
+import { readKey } from '../src/store/audit_key.ts';
 import { verifyAudit } from '../src/store/audit_verify.ts';
 import { openDb } from '../src/store/db.ts';
 import { openReceipts } from '../src/store/receipts.ts';

@@ -17,13 +17,24 @@ const MAY: Record<string, { from: string[]; why: string }> = {
   policy: { from: ['core', 'store'], why: 'rules need their own records' },
   edge: { from: ['core', 'policy'], why: 'faces hold no rules and no SQL' },
   cli: {
-    from: ['core', 'config', 'app.ts', 'front.ts', 'log.ts', 'policy', 'edge', 'wiring_limits.ts'],
+    from: [
+      ...['core', 'config', 'app.ts', 'front.ts', 'log.ts', 'policy', 'edge', 'setup'],
+      ...['wiring_limits.ts', 'wiring_tailnet.ts'],
+    ],
     why: 'a face too; it starts the others',
+  },
+  setup: {
+    from: ['core', 'config', 'store', 'host'],
+    why: 'Deckhand’s own place on a machine: versions and units, backups, entries in clients’ settings, the offer on a tailnet',
   },
   'log.ts': { from: ['core'], why: 'one way to write a line' },
   'sampler.ts': { from: ['core', 'policy'], why: 'samples; decides nothing' },
   'file_indexer.ts': { from: ['core', 'policy', 'store'], why: 'keeps an index; decides when' },
   'main.ts': { from: ['cli'], why: 'the entry' },
+  'executable.ts': {
+    from: ['cli', 'host'],
+    why: 'the entry of the single executable, which also is its own child programs',
+  },
   'front.ts': {
     from: ['core', 'config', 'store', 'host', 'policy'],
     why: 'the wiring of a first answer over stdio, before app.ts is loaded',
@@ -68,7 +79,7 @@ const ONLY: Record<string, { where: RegExp; instead: string }> = {
     where: /^src\/host\/hardware\/child\.ts$/,
     instead: 'ask src/host/hardware/children.ts: it spawns shells, so it runs only in a process that can be killed',
   },
-  'node:sqlite': { where: /^src\/store\/db\.ts$/, instead: 'add a method to a file in src/store' },
+  'node:sqlite': { where: /^src\/store\/db(?:_copy)?\.ts$/, instead: 'add a method to a file in src/store' },
   'node:worker_threads': { where: /^src\/host\/worker\.ts$/, instead: 'ask src/host/worker.ts' },
   '@modelcontextprotocol/server': { where: /^src\/edge\//, instead: 'tools and rules know nothing of MCP' },
   '@modelcontextprotocol/server/stdio': { where: /^src\/edge\//, instead: 'tools and rules know nothing of MCP' },
@@ -99,10 +110,14 @@ const ONLY: Record<string, { where: RegExp; instead: string }> = {
     instead: 'ask expression() of src/insight/log_match.ts, or host.files.find: it is loaded on first use',
   },
   yaml: {
-    where: /^src\/(?:config\/|host\/validate\/yaml\.ts$)/,
+    where: /^src\/(?:config\/|host\/validate\/yaml\.ts$|setup\/clients\/yaml\.ts$)/,
     instead: 'settings come from config; of files, ask host.validate: what they can cost a parser, a child pays',
   },
-  'smol-toml': { where: /^src\/host\/validate\/child\.ts$/, instead: 'ask host.validate' },
+  'smol-toml': {
+    where: /^src\/(?:host\/validate\/child|setup\/clients\/toml)\.ts$/,
+    instead: 'ask host.validate; a person’s own settings are read by setup/clients',
+  },
+  'jsonc-parser': { where: /^src\/setup\/clients\/jsonc\.ts$/, instead: 'settings of clients are edited in one place' },
   zod: {
     where: /^src\/(core|config|tools|policy|edge|cli|store|insight)\//,
     instead: 'the host gives records, not schemas',

@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type App, auditOf, createApp } from '../app.ts';
+import { type App, auditOf, createApp, showUnit } from '../app.ts';
 import { environment } from '../config/env.ts';
 import { type Loaded, loadConfig } from '../config/load.ts';
 import { OpsError, toOpsError } from '../core/errors.ts';
@@ -14,6 +14,7 @@ import { createLog } from '../log.ts';
 import type { Run } from './commands.ts';
 import { auditChecks } from './doctor_audit.ts';
 import { authChecks } from './doctor_auth.ts';
+import { backupChecks } from './doctor_backup.ts';
 import { fileChecks } from './doctor_files.ts';
 import { hostChecks } from './doctor_host.ts';
 import { limitChecks } from './doctor_limits.ts';
@@ -22,6 +23,7 @@ import { printPolkit } from './doctor_polkit.ts';
 import { configChecks, nodeChecks, portChecks, stateChecks, storeChecks } from './doctor_state.ts';
 import { tailnetChecks } from './doctor_tailnet.ts';
 import { addressChecks, tlsChecks } from './doctor_tls.ts';
+import { unitChecks } from './doctor_unit.ts';
 import { usageChecks } from './doctor_usage.ts';
 import { wrap } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -69,11 +71,16 @@ async function examine(load: Run['load']): Promise<Check[]> {
   }
   checks.push(...(await limitChecks(loaded.config.limits)));
   checks.push(...(await addressChecks(loaded.config.http)), ...(await portChecks(loaded.config.http)));
+  // While this is still the user who asked: as the service's own, there may be nobody to ask systemd.
+  checks.push(...(await unitChecks(loaded.config, showUnit)));
   const { dir } = loaded.config.state;
   const state = stateChecks(dir);
   checks.push(...state.checks);
   let app = state.usable ? await tryOpen(loaded, checks) : null;
-  if (app) checks.push(...storeChecks(app), ...usageChecks(dir, loaded.config), ...(await audited(dir)));
+  if (app) {
+    checks.push(...storeChecks(app), ...usageChecks(dir, loaded.config), ...(await audited(dir)));
+    checks.push(...(await backupChecks(loaded.config, Date.now())));
+  }
   const spare = app ? null : mkdtempSync(join(tmpdir(), 'deckhand-doctor-'));
   try {
     if (spare) {

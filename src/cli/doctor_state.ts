@@ -2,6 +2,7 @@
 import { existsSync, lstatSync, type Stats, statfsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { isSea } from 'node:sea';
 import type { App } from '../app.ts';
 import type { Loaded } from '../config/load.ts';
 import type { Check } from './doctor.ts';
@@ -9,7 +10,8 @@ import { shell } from './welcome.ts';
 
 export function nodeChecks(p: Pick<NodeJS.Process, 'version' | 'execPath' | 'execArgv' | 'arch'>): Check[] {
   const flags = p.execArgv.length ? p.execArgv.join(' ') : 'none';
-  return [ok('node', 'Node', `${p.version} (${p.arch}), ${p.execPath}; start flags: ${flags}.`)];
+  const where = isSea() ? `in the executable ${p.execPath}` : p.execPath;
+  return [ok('node', 'Node', `${p.version} (${p.arch}), ${where}; start flags: ${flags}.`)];
 }
 
 export function configChecks({ file, origins }: Loaded): Check[] {
@@ -224,7 +226,8 @@ async function answersAsDeckhand(host: string, port: number): Promise<boolean> {
   try {
     const at = /^(0\.0\.0\.0|::)$/.test(host) ? '127.0.0.1' : host;
     const response = await fetch(`http://${at.includes(':') ? `[${at}]` : at}:${port}/healthz`, {
-      signal: AbortSignal.timeout(1000),
+      // Of a socket that systemd holds: the first call starts the service, which takes a moment.
+      signal: AbortSignal.timeout(4_000),
       redirect: 'error',
     });
     // One that speaks TLS says so to who does not.

@@ -112,7 +112,25 @@ function statusChecks(status: NonNullable<Facts['status']>, { tailnet, http }: S
         'sudo tailscale up --advertise-tags=tag:deckhand',
       ),
     );
-  if (status.state === 'Running' && status.certDomains.length === 0)
+  if (tailnet.service !== null && status.tags.length > 0 && status.services?.includes(tailnet.service) === false)
+    checks.push(
+      warning(
+        'tailnet.approval',
+        TITLE,
+        `${tailnet.service} is not approved for this host, so that its name leads nowhere.`,
+        'admin console, Services: approve this host; or autoApprovers in the policy file (tailscale/grants.hujson)',
+      ),
+    );
+  if (status.state === 'Running' && status.magicDns === false)
+    checks.push(
+      warning(
+        'tailnet.https',
+        TITLE,
+        'MagicDNS is off in this tailnet, so that this host has no name.',
+        'enable MagicDNS and HTTPS in the admin console, under DNS',
+      ),
+    );
+  else if (status.state === 'Running' && status.certDomains.length === 0)
     checks.push(
       warning(
         'tailnet.https',
@@ -199,7 +217,7 @@ export function socketChecks(
 }
 
 /** Those who are named as members; whose first group it is does not stand there. */
-function readGroups(gid: number): { name: string; members: string[] } | null {
+export function readGroups(gid: number): { name: string; members: string[] } | null {
   try {
     for (const line of readFileSync('/etc/group', 'utf8').split('\n')) {
       const [name = '', , id, members = ''] = line.split(':');

@@ -14,6 +14,7 @@ const PARTS: { name: string; is: RegExp }[] = [
   { name: 'database', is: /^deckhand\.db/ },
   { name: 'receipts', is: /^blobs\// },
   { name: 'compile cache', is: /^compile-cache\// },
+  { name: 'backups', is: /^(backups|before-(restore-[^/]+|upgrade))\// },
   { name: 'locks and tokens', is: /^(leases\/|tokens\.json)/ },
 ];
 

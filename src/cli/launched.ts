@@ -3,32 +3,59 @@
  * prints is kept by a service manager. Decides when a secret may be printed; reads, changes nothing.
  */
 import { fstatSync, readFileSync, realpathSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { isSea } from 'node:sea';
 import type { Env } from '../config/env.ts';
 
 export interface Launched {
-  /** The very Node that runs this. */
-  node: string;
-  /** The launcher in bin/, without symbolic links; the command's name when it cannot be told. */
+  /** What starts it again from anywhere, for a client's settings: one word or two. Of an installed release it outlives upgrades. */
+  words: readonly string[];
+  /** The launcher in bin/, without symbolic links: two folders above it is all that belongs to it. The executable itself where it is that. */
   bin: string;
-  /** How a person runs it again: by its name where that is on the PATH (npm's bin folder), else by the launcher's path. */
+  /** How a person runs it again: by its name where that is on the PATH, else by a path. */
   command: string;
   /** Null: what stands on standard output is seen by the person, or taken by the program, that started this. */
   kept: string | null;
 }
 
 export function launched(env: Env, outTty: boolean): Launched {
-  const started = process.argv[1] ?? 'deckhand';
-  let bin = started;
-  try {
-    bin = realpathSync(started);
-  } catch {
-    // Started in a way that names no file.
-  }
   const stdout = statOf(1);
-  const command = basename(started) === 'deckhand' ? 'deckhand' : bin;
   const parent = { pid: process.ppid, name: nameOf(process.ppid) };
-  return { node: process.execPath, bin, command, kept: outTty ? null : keptBy(env, process.pid, parent, stdout) };
+  return {
+    ...again(process.argv[1] ?? 'deckhand', process.execPath, isSea()),
+    kept: outTty ? null : keptBy(env, process.pid, parent, stdout),
+  };
+}
+
+/** Where `deckhand service install` puts the command (setup/service/place.ts). */
+const INSTALLED = '/usr/local/bin/deckhand';
+
+/** `started`: the file that Node was given; of the single executable its own name as it was typed. */
+export function again(
+  started: string,
+  execPath: string,
+  single: boolean,
+  installed = INSTALLED,
+): Omit<Launched, 'kept'> {
+  // Typed without a slash it was found on the PATH.
+  if (single) return { words: [execPath], bin: execPath, command: started.includes('/') ? execPath : started };
+  const bin = real(started) ?? started;
+  // A release has its own Node, and a script that starts it.
+  const script = join(dirname(bin), 'deckhand');
+  if (real(execPath) === join(dirname(dirname(bin)), 'node/bin/node') && real(script) === script) {
+    if (real(installed) === script) return { words: [installed], bin, command: 'deckhand' };
+    return { words: [script], bin, command: script };
+  }
+  return { words: [execPath, bin], bin, command: basename(started) === 'deckhand' ? 'deckhand' : bin };
+}
+
+function real(path: string): string | null {
+  try {
+    return realpathSync(path);
+  } catch {
+    // Not there, or started in a way that names no file.
+    return null;
+  }
 }
 
 /**

@@ -6,6 +6,7 @@
 import { type Flags, parseFlags } from '../config/flags.ts';
 import { loadConfig } from '../config/load.ts';
 import { OpsError } from '../core/errors.ts';
+import type { AdministrationCommand } from './administration.ts';
 import type { AT_TERMINAL } from './at_terminal.ts';
 import { type Command, type CommandName, commandOf, type Run } from './commands.ts';
 import { tell } from './failure.ts';
@@ -16,6 +17,9 @@ import type { Terminal } from './terminal.ts';
 type Does = (r: Run) => Promise<number>;
 
 const atTerminal = async (name: keyof typeof AT_TERMINAL) => (await import('./at_terminal.ts')).AT_TERMINAL[name];
+
+const administration = async (name: AdministrationCommand) =>
+  (await import('./administration.ts')).ADMINISTRATION[name];
 
 const DOES: Record<CommandName, () => Does | Promise<Does>> = {
   serve: async () => (await import('./serve.ts')).run,
@@ -41,6 +45,22 @@ const DOES: Record<CommandName, () => Does | Promise<Does>> = {
   'tls self-signed': async () => (await import('./tls.ts')).make,
   'tls tailscale': async () => (await import('./tls.ts')).tailscale,
   'tls show': async () => (await import('./tls.ts')).show,
+  'service install': () => administration('service install'),
+  'service status': () => administration('service status'),
+  'service upgrade': () => administration('service upgrade'),
+  'service rollback': () => administration('service rollback'),
+  'service uninstall': () => administration('service uninstall'),
+  'tailnet setup': () => administration('tailnet setup'),
+  'tailnet status': () => administration('tailnet status'),
+  'client list': () => administration('client list'),
+  'client add': () => administration('client add'),
+  'client print': () => administration('client print'),
+  'client remove': () => administration('client remove'),
+  'client undo': () => administration('client undo'),
+  'backup create': () => administration('backup create'),
+  'backup list': () => administration('backup list'),
+  'backup verify': () => administration('backup verify'),
+  'backup restore': () => administration('backup restore'),
   config: () => atTerminal('config'),
   doctor: async () => (await import('./doctor.ts')).run,
   version: () => version,
@@ -67,6 +87,7 @@ export async function run(argv: readonly string[], io: Terminal): Promise<number
     ...(command.rest ? { positionals: most } : {}),
   });
   if (before.own.help || after.own.help) return help({ positionals: command.name.split(' '), io });
+  if (!SERVES && !/^(?:client |help$|version$)/.test(command.name)) throw elsewhere(command);
   if (!command.rest && after.rest.length) after.positionals.push(...after.rest);
   if (after.positionals.length < least || after.positionals.length > most) throw wrongCount(command, after.positionals);
   const settings = merge(before.settings, after.settings);
@@ -102,6 +123,15 @@ export async function run(argv: readonly string[], io: Terminal): Promise<number
   } finally {
     signals?.release();
   }
+}
+
+/** Of what a laptop needs, help and entries in clients are all: everything else looks at a Linux host. */
+const SERVES = process.platform === 'linux';
+
+function elsewhere({ name }: Command): OpsError {
+  return new OpsError('unavailable', `deckhand ${name} is for a Linux host, and this is none.`, {
+    hint: 'Run it there (ssh HOST deckhand …). From here a client reaches it: deckhand client add CLIENT --ssh HOST, or --url https://HOST/mcp',
+  });
 }
 
 function merge(a: Flags, b: Flags): Flags {

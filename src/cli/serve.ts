@@ -3,8 +3,8 @@
  * when there is none, once the port is ours, and where what we print is not kept by a service manager.
  */
 import { join } from 'node:path';
-import type { App } from '../app.ts';
-import { environment } from '../config/env.ts';
+import { type App, superviseBy } from '../app.ts';
+import { environment, passedSockets, surroundings } from '../config/env.ts';
 import { DEFAULT_FILE, type Loaded } from '../config/load.ts';
 import { addressToListen, bindingRemarks, pairFiles } from '../edge/binding.ts';
 import { CONTROL_SOCKET, type Control, openControl } from '../edge/control.ts';
@@ -21,11 +21,11 @@ import { sameSettings, type Welcome, welcome } from './welcome.ts';
 export async function run({ io, signal, load, open }: Run): Promise<number> {
   const loaded = await load();
   // Before anything is opened: a start that is refused leaves nothing behind.
-  const address = await addressToListen(loaded.config.http);
+  const at = await placesToListen(loaded);
   const app = await open('serve');
   const { config, door, info, log, principals, live, ready } = app;
   const { allowedHosts, allowedOrigins } = config.http;
-  const http = { ...config.http, address, allowedHosts: [...allowedHosts], allowedOrigins: [...allowedOrigins] };
+  const http = { ...config.http, ...at.http, allowedHosts: [...allowedHosts], allowedOrigins: [...allowedOrigins] };
   const { transfers, measures, links } = app;
   const { authenticate, resource, tier, tailnet } = await app.auth();
   const tls = await tlsOf(app);
@@ -50,11 +50,14 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
   let control: Control | null = null;
   const hangup = () => void tls?.reload(true);
   process.on('SIGHUP', hangup);
+  const { notifySocket: socket, watchdogMs } = surroundings();
+  const supervisor = socket === null ? null : await superviseBy({ socket, watchdogMs, live, log });
+  let goodbye: Promise<void> | undefined;
   try {
     const { url } = await face.listen();
     if (tailnet) {
       const { socket: path, look } = tailnet;
-      await face.beside('tailnet', tailnetSocket({ path, lease: () => app.lease('tailnet') }));
+      await face.beside('tailnet', tailnetSocket({ path, fd: at.tailnetFd, lease: () => app.lease('tailnet') }));
       log.info({ path }, 'listening for `tailscale serve`');
       void look();
     }
@@ -68,17 +71,36 @@ export async function run({ io, signal, load, open }: Run): Promise<number> {
     greet(io, app, { loaded, url, how: launched(environment(), io.outTty) });
     log.info({ url, mode: config.mode, toolsets: config.toolsets }, 'listening');
     giveBackWhenQuiet();
+    await supervisor?.ready(`Listening on ${url}, mode ${config.mode}`);
     await aborted(signal);
     log.info({ signal: String(signal.reason) }, 'stopping; what is under way may end');
+    // Not waited for here: whoever calls need not wait for it.
+    goodbye = supervisor?.stopping('Stopping: what is under way may end');
   } finally {
     process.off('SIGHUP', hangup);
     await control?.close();
     await face.close();
     await shared?.close();
     await app.close();
+    await goodbye;
   }
   // Asked to stop, it stopped in good order.
   return 0;
+}
+
+/** Where to listen: as the settings say, or where systemd does for us already. */
+async function placesToListen({ config, origins }: Loaded) {
+  const passed = passedSockets();
+  if (passed.length === 0) return { http: { address: await addressToListen(config.http) }, tailnetFd: undefined };
+  const { inheritedAddress, inheritedOf, inheritedTailnet } = await import('../edge/activation.ts');
+  const own = inheritedOf(passed);
+  const chosen = (path: string) => (origins.get(path)?.from ?? 'default') !== 'default';
+  return {
+    http: own.http
+      ? await inheritedAddress(own.http, config.http, { host: chosen('http.host'), port: chosen('http.port') })
+      : { address: await addressToListen(config.http) },
+    tailnetFd: own.tailnet ? inheritedTailnet(own.tailnet, config.tailnet.socket).fd : undefined,
+  };
 }
 
 async function tlsOf(app: App): Promise<Tls | null> {
@@ -119,7 +141,7 @@ function greet(io: Terminal, app: App, { loaded, url, how }: { loaded: Loaded; u
     mode: app.config.mode,
     toolsets: app.config.toolsets,
     command: how.command,
-    stdio: [how.node, how.bin, 'stdio', ...sameSettings(loaded, DEFAULT_FILE)],
+    stdio: [...how.words, 'stdio', ...sameSettings(loaded, DEFAULT_FILE)],
     token,
   };
   io.out(

@@ -16,7 +16,7 @@ export interface Welcome {
   toolsets: readonly string[];
   /** How this person runs the command again: `deckhand`, or the path of the launcher. */
   command: string;
-  /** The very Node and launcher, and the settings that another process needs to be the same Deckhand. */
+  /** What starts it again (launched.ts), with the settings that another process needs to be the same Deckhand. */
   stdio: readonly string[];
   token: { made: { name: string; role: string; secret: string } } | { made: null; count: number; why: string | null };
 }
@@ -45,6 +45,8 @@ export function welcome(w: Welcome, bold: (text: string) => string, dim: (text: 
     ...json.split('\n').map((l) => `  ${l}`),
     dim('or started by the client itself:'),
     `  ${local}`,
+    dim('or entered into the settings of one, each in its own form:'),
+    `  ${w.command} client add CLIENT    (${w.command} client list)`,
     '',
     bold('Another host: Deckhand installed there, no server running'),
     '  claude mcp add HOST -- ssh HOST deckhand stdio',

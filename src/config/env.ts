@@ -43,3 +43,50 @@ export function surroundings(env: Env = environment()): Surroundings {
     credentialsDirectory: absolute(env.CREDENTIALS_DIRECTORY),
   };
 }
+
+/** Where programs of a person keep their settings, on each system that a client runs on. Null: not set, or no absolute path. */
+export interface Homes {
+  home: string | null;
+  /** XDG. */
+  configHome: string | null;
+  stateHome: string | null;
+  /** Windows. */
+  appData: string | null;
+  localAppData: string | null;
+  /** Set by whoever moved that client's own folder. */
+  claudeConfigDir: string | null;
+  codexHome: string | null;
+}
+
+export function homes(windows: boolean, env: Env = environment()): Homes {
+  const path = (value: string | undefined) =>
+    windows ? (/^(?:[A-Za-z]:[\\/]|\\\\)/.test(value ?? '') ? (value as string) : null) : absolute(value);
+  return {
+    home: path(windows ? env.USERPROFILE : env.HOME),
+    configHome: path(env.XDG_CONFIG_HOME),
+    stateHome: path(env.XDG_STATE_HOME),
+    appData: path(env.APPDATA),
+    localAppData: path(env.LOCALAPPDATA),
+    claudeConfigDir: path(env.CLAUDE_CONFIG_DIR),
+    codexHome: path(env.CODEX_HOME),
+  };
+}
+
+/** A variable whose name a person gave on the command line, for the secret in it. */
+export const variable = (name: string, env: Env = environment()): string | null => env[name] || null;
+
+const LISTEN = ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES'] as const;
+/** systemd's first one; the others follow it. */
+const FIRST_FD = 3;
+const MOST_FDS = 64;
+
+/**
+ * Sockets that systemd opened for this process, with their names. Told once: the names are taken out of the environment, so that nothing
+ * that is started from here takes them for its own.
+ */
+export function passedSockets(env: Record<string, string | undefined> = process.env): { fd: number; name: string }[] {
+  const count = Math.min(surroundings(env).listenFds, MOST_FDS);
+  const names = env.LISTEN_FDNAMES?.split(':') ?? [];
+  for (const name of LISTEN) delete env[name];
+  return Array.from({ length: count }, (_, i) => ({ fd: FIRST_FD + i, name: names[i] ?? '' }));
+}

@@ -5,6 +5,7 @@
 import { dirname, join, resolve } from 'node:path';
 import { OpsError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
+import { credentialsFor } from './credentials.ts';
 import { type Env, environment, surroundings } from './env.ts';
 import { parseConfigText, type Runner, readTrusted } from './file.ts';
 import { type Flags, type FlagValue, settingFlags } from './flags.ts';
@@ -81,7 +82,7 @@ export async function loadSettings(known: readonly Setting[], input: LoadInput):
   const problems = new Problems();
   const read: string[] = [];
   const secretFiles = new Map(known.filter((s) => s.secret).map((s) => [`${s.path}_file`, s]));
-
+  const passed = credentialsFor(around, (where, text) => problems.add(where, text));
   const pathFrom = (text: string, base: string) =>
     text.startsWith('~/') && around.home ? join(around.home, text.slice(2)) : resolve(base, text);
 
@@ -91,9 +92,10 @@ export async function loadSettings(known: readonly Setting[], input: LoadInput):
       problems.add(origin.where, `${setting.path}_file is ${show(path)}; expected the path of a file.`);
       return null;
     }
+    const file = pathFrom(passed(`${setting.path}_file`, path, origin.where) as string, base);
     try {
-      read.push(pathFrom(path, base));
-      const text = readTrusted(pathFrom(path, base), 'the secret file', runner, MOST_SECRET_BYTES);
+      read.push(file);
+      const text = readTrusted(file, 'the secret file', runner, MOST_SECRET_BYTES);
       const lines = text.split(/\r?\n/).filter((l) => l !== '');
       const value = setting.kind === 'texts' ? lines : text.replace(/\r?\n$/, '');
       return { setting, value, ...origin, whereOf: () => origin.where };
@@ -107,6 +109,7 @@ export async function loadSettings(known: readonly Setting[], input: LoadInput):
   // Lowest first: a later one overrides, and all are checked, so that a fault cannot hide below a flag.
   const given: Given[] = [];
   const take = (g: Given | null) => {
+    if (g && !g.setting.secret) g.value = passed(g.setting.path, g.value, g.where);
     const twice = g?.setting.secret && given.some((o) => o.setting === g.setting && o.from === g.from);
     if (twice) problems.add(g.where, `${g.setting.path} and ${g.setting.path}_file are both given; use one.`);
     else if (g) given.push(g);

@@ -54,6 +54,7 @@ Every setting can be given in four places; the later one counts:
 - Secrets are never read from the environment or from flags, which others can see. They stand in the config file, or in a file of their own
   whose path is given as \`<name>_file\` (\`DECKHAND_<NAME>_FILE\`, \`--<name>-file\`): a systemd credential or a Docker secret. A list has one text a
   line there.
+- What a service of systemd is passed by LoadCredential= is named \`credential:NAME\` wherever a setting names a secret's file ([systemd.md](systemd.md)).
 - The file must not be writable by others: run by root, only root may own it; otherwise nobody may write it but its owner and the user's own group.
 - Relative paths count from the config file's folder, or from where the command was run; \`~/\` is the home folder.
 

@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { MODES, ROLES, TOOLSETS } from '../core/scopes.ts';
 import { PrincipalList, RoleList } from './access.ts';
 import { AuthSettings } from './auth.ts';
+import { BackupSettings } from './backup.ts';
 import { int, KiB, MiB, plain } from './bounds.ts';
 import {
   CONTAINER_GLOB_EXPECTS,
@@ -255,6 +256,7 @@ export const ConfigSchema = z.strictObject({
       'Whether the last hash of the audit is told to the system’s log now and then, so that an audit written anew shows: `auto` (where /dev/log and `logger` are there), `syslog` (and a warning where not) or `off`.',
     ),
   }),
+  backup: BackupSettings,
   log: z.strictObject({
     level: set(z.enum(['debug', 'info', 'warn', 'error']).default('info'), 'Least level that is written to stderr.'),
     format: set(

@@ -15,6 +15,7 @@ import type { NetHost } from './net.ts';
 import type { ProbeHost } from './probe.ts';
 import type { ServiceHost } from './services.ts';
 import type { SignalHost } from './signal.ts';
+import type { TailnetStatusHost } from './tailnet.ts';
 import type { ValidateHost } from './validate.ts';
 
 /** What could be read, or why not. Unknown is never 0. */
@@ -42,6 +43,7 @@ export interface Host {
   probes: ProbeHost;
   /** The way to other Deckhands that the owner has named. */
   measure: MeasureHost;
+  tailnet: TailnetStatusHost;
 }
 
 export interface Bounded {

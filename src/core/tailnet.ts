@@ -33,6 +33,68 @@ export interface TailnetStatus {
   /** For which it gets certificates. */
   certDomains: readonly string[];
   health: readonly string[];
+  /** Null: it does not say. */
+  magicDns: boolean | null;
+  /** Behind the names of machines and services, e.g. `tail1234.ts.net`. */
+  suffix: string | null;
+  /** Tailscale services that this machine is approved for. Null: it does not say. */
+  services: readonly string[] | null;
+}
+
+/** How packets to a peer go now. `idle`: none went in the last minutes. */
+export const PEER_PATHS = ['direct', 'relay', 'peer relay', 'idle'] as const;
+
+/** Another machine of the tailnet. Names are chosen by who owns it. */
+export interface TailnetPeer {
+  /** Without the tailnet's suffix. */
+  name: string;
+  /** Null: it belongs to nobody, or tailscaled does not say to whom. */
+  owner: string | null;
+  tags: readonly string[];
+  os: string | null;
+  addresses: readonly string[];
+  online: boolean | null;
+  /** Null while it is online, or where that is not known. */
+  lastSeenMs: number | null;
+  path: (typeof PEER_PATHS)[number] | null;
+  /** Region of the relay that packets would take. */
+  relay: string | null;
+  exitNode: 'in use' | 'offered' | null;
+  rxBytes: number | null;
+  txBytes: number | null;
+  expired: boolean;
+  /** Somebody's of another tailnet, with whom a machine was shared. */
+  shared: boolean;
+  /** An exit node that is for rent: there are hundreds of these. */
+  rented: boolean;
+}
+
+/** All that `status` says which may be shown. */
+export interface TailnetNetwork extends TailnetStatus {
+  version: string | null;
+  os: string | null;
+  owner: string | null;
+  /** Of the tailnet: a domain, or the login of who has it. */
+  tailnet: string | null;
+  /** A newer version that is there for this machine. */
+  update: string | null;
+  /** Null: they were not asked for, or could not be had; then `whyNoPeers` says why. */
+  peers: readonly TailnetPeer[] | null;
+  whyNoPeers: string | null;
+  /** Beyond what is read. */
+  notRead: number;
+}
+
+/** To this server's socket, to its port, or (null) elsewhere. */
+export type LeadsTo = (target: string) => 'socket' | 'port' | null;
+
+/** What tools may know of the tailnet. */
+export interface TailnetStatusHost {
+  network(o?: TailnetAsk): Promise<TailnetNetwork>;
+  serveConfig(o?: TailnetAsk): Promise<ServeConfig>;
+  /** Says of targets which are this server, by its settings. */
+  leads(): Promise<LeadsTo>;
+  own: { socket: string | null; service: string | null; funnel: 'deny' | 'allow' };
 }
 
 /** One way by which tailscaled lets others in. */
@@ -48,12 +110,20 @@ export interface Served {
   service: string | null;
   /** Open to the Internet. */
   funnel: boolean;
+  /** Whether tailscaled speaks TLS there. */
+  tls: boolean;
   /** Capabilities whose grants it hands on in a header. */
   capabilities: readonly string[];
 }
 
+/** What it answers by itself, without handing on to a server. */
+export interface Answered extends Pick<Served, 'at' | 'path' | 'service' | 'funnel' | 'tls'> {
+  kind: 'files' | 'text' | 'redirect' | 'tun';
+}
+
 export interface ServeConfig {
   served: readonly Served[];
+  answered: readonly Answered[];
   /** `host:port` that are open to the Internet, also those that lead nowhere yet. */
   funnels: readonly string[];
 }

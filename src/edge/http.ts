@@ -292,6 +292,7 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     connections: { perAddress: http.connectionsPerAddress, inAll: http.connections ?? 1_024 },
     manyBehind: createTrusts(http.trustedProxies ?? []),
     tls: o.tls ?? null,
+    graceMs: o.graceMs,
     refusals,
     newId,
   });
@@ -299,19 +300,22 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   return {
     app,
     async listen() {
-      boundPort = (await node.listen({ host: http.address ?? http.host, port: http.port })).port;
+      const { address: host = http.host, port, fd } = http;
+      boundPort = (await node.listen({ host, port, ...(fd === undefined ? {} : { fd }) })).port;
       o.transfers?.servedAt(endpoint().replace(/\/mcp$/, '/transfers'));
       return { url: endpoint() };
     },
     beside: node.beside,
     close() {
-      closing = true;
-      closed ??= node.close(drainMs, async () => {
+      const then = async () => {
         fast.close();
         files?.close();
         measured?.close();
         await sessions?.close();
         await mcp.close();
+      };
+      closed ??= node.close(drainMs, then, () => {
+        closing = true;
       });
       return closed;
     },

@@ -15,6 +15,8 @@ export interface HttpSettings {
   /** What `host` stands for, where that was judged (binding.ts): this is listened on. */
   address?: string;
   port: number;
+  /** A socket of who started us that listens there already (activation.ts). */
+  fd?: number;
   /** Under which clients reach us, where a proxy stands in front; without a final slash. */
   url?: string | null;
   allowedHosts: string[];
@@ -57,6 +59,7 @@ export interface HttpOptions {
   /** For tests. */
   streamAfterMs?: number;
   drainMs?: number;
+  graceMs?: number;
   askMs?: number;
   idleMs?: number;
 }

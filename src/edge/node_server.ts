@@ -3,12 +3,14 @@
  * that is taken, and a stop that lets answers under way finish. What a request means is decided in http.ts.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { OpsError, toOpsError } from '../core/errors.ts';
 import type { Listener } from '../policy/credentials.ts';
+import { createFarewell } from './farewell.ts';
 import { addressKey, MOST_REQUESTS_PER_SOCKET, NODE_LIMITS } from './limits.ts';
 import { createConnections } from './limits_connections.ts';
+import { createLingering } from './lingering.ts';
 import { json, type Refusals, type Visit } from './refusals.ts';
 import { type RpcError, rpcError } from './results.ts';
 import { SECURITY_HEADERS, secured } from './security_headers.ts';
@@ -20,13 +22,17 @@ const listeners = new WeakMap<Socket, Listener>();
 export const listenerOf = (socket: Socket | undefined): Listener => (socket && listeners.get(socket)) ?? 'tcp';
 
 export interface NodeServer {
-  listen(at: { host: string; port: number }): Promise<AddressInfo>;
+  /** `fd`: a socket that listens already, of who started us. */
+  listen(at: { host: string; port: number; fd?: number }): Promise<AddressInfo>;
   /** Beside it, for requests of `listener`: `open` brings the server to its socket (mode, leases: its caller's). */
   beside(listener: Listener, open: (server: Server) => Promise<void>): Promise<void>;
   /** An answer that may last for ever: a stop does not wait for it. */
   lasting(outgoing: ServerResponse | undefined): void;
-  /** Accepts nothing more, waits for what is under way (`drainMs` at most), calls `then`, and closes what is left. */
-  close(drainMs: number, then: () => Promise<void>): Promise<void>;
+  /**
+   * Accepts nothing more, and lets who is connected leave (farewell.ts); then nothing new is served, which `refuse` sees to. Waits for
+   * what is under way (`drainMs` at most), calls `then`, and closes what is left.
+   */
+  close(drainMs: number, then: () => Promise<void>, refuse?: () => void): Promise<void>;
 }
 
 type Fetch = Parameters<typeof getRequestListener>[0];
@@ -42,6 +48,7 @@ export function createNodeServer(o: {
   manyBehind?(address: string | undefined): boolean;
   /** For tests. */
   readsWithinMs?: number;
+  graceMs?: number | undefined;
   /** Of the TCP listener. */
   tls?: Tls | null;
   refusals: Refusals;
@@ -63,6 +70,8 @@ export function createNodeServer(o: {
       socket.destroy();
     },
   });
+  const farewell = createFarewell(o.graceMs);
+  const lingering = createLingering();
   const underWay = new Set<ServerResponse>();
   /** Sockets with a request that has not been answered. */
   const asking = new WeakSet<Socket>();
@@ -87,6 +96,8 @@ export function createNodeServer(o: {
     underWay.add(outgoing);
     const { socket } = incoming;
     asking.add(socket);
+    lingering.watch(incoming);
+    farewell.asked(socket, outgoing);
     outgoing.once('close', () => {
       asking.delete(socket);
       over(outgoing);
@@ -103,8 +114,12 @@ export function createNodeServer(o: {
     server.removeAllListeners('connection');
     server.on('connection', (socket: Socket) => {
       listeners.set(socket, on);
-      if (admitted(socket, on)) for (const listen of speak) listen.call(server, socket);
+      if (!admitted(socket, on)) return;
+      for (const listen of speak) listen.call(server, socket);
+      if (!o.tls || on !== 'tcp') farewell.watch(socket);
     });
+    // Over TLS HTTP begins once hands are shaken.
+    if (o.tls && on === 'tcp') server.on('secureConnection', farewell.watch);
     server.on('clientError', clientError);
     servers.push(server);
     return server;
@@ -152,10 +167,10 @@ export function createNodeServer(o: {
   }
 
   return {
-    async listen({ host, port }) {
+    async listen({ host, port, fd }) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       server.once('error', reject);
-      server.listen({ host, port }, resolve);
+      server.listen(fd === undefined ? { host, port } : { fd }, resolve);
       try {
         await promise;
       } catch (thrown) {
@@ -168,8 +183,12 @@ export function createNodeServer(o: {
     lasting(outgoing) {
       if (outgoing) over(outgoing);
     },
-    async close(drainMs, then) {
-      const gone = servers.filter((s) => s.listening).map((s) => new Promise((resolve) => s.close(resolve)));
+    async close(drainMs, then, refuse = () => {}) {
+      // Not the close of node:http: that resets idle connections at once.
+      const unlisten = (s: Server) => new Promise((resolve) => NetServer.prototype.close.call(s, resolve));
+      const gone = servers.filter((s) => s.listening).map(unlisten);
+      await farewell.begin(underWay);
+      refuse();
       if (underWay.size > 0) {
         const { promise, resolve } = Promise.withResolvers<void>();
         const timer = setTimeout(resolve, drainMs);
@@ -180,6 +199,9 @@ export function createNodeServer(o: {
       await then();
       readers.close();
       for (const s of servers) s.closeAllConnections();
+      lingering.end();
+      // Ends what node:http still has ticking.
+      for (const s of servers) s.close();
       o.tls?.close();
       await Promise.all(gone);
     },

@@ -25,10 +25,12 @@ type Lease = Disposable & { readonly sure: boolean };
 /** For `HttpFace.beside`. Throws what is in the way, with what mends it. */
 export function tailnetSocket(o: {
   path: string;
+  /** It listens there already: systemd holds it (activation.ts). */
+  fd?: number | undefined;
   /** Held by the one process that owns the socket's path. Null: another one does. */
   lease(): Lease | null;
 }): (server: Server) => Promise<void> {
-  const { path } = o;
+  const { path, fd } = o;
   return async (server) => {
     if (Buffer.byteLength(path) > LONGEST_PATH)
       throw new OpsError('validation', `The path of tailnet.socket is longer than ${LONGEST_PATH} bytes.`, {
@@ -38,13 +40,16 @@ export function tailnetSocket(o: {
     const lease = o.lease();
     if (!lease) throw taken(path);
     try {
-      await clear(path);
+      if (fd === undefined) await clear(path);
       server.keepAliveTimeout = IDLE_MS;
-      await listen(server, path);
+      await listen(server, fd === undefined ? { path } : { fd });
       const { mode } = lstatSync(path);
       if (mode & 0o007)
         throw new OpsError('permission', `${path} is open to others (mode ${(mode & 0o777).toString(8)}).`, {
-          hint: `Take the default ACL of ${dirname(path)} away: setfacl -k ${dirname(path)}`,
+          hint:
+            fd === undefined
+              ? `Take the default ACL of ${dirname(path)} away: setfacl -k ${dirname(path)}`
+              : 'Set SocketMode=0660 in deckhand-tailnet.socket, and restart it.',
         });
     } catch (thrown) {
       server.close();
@@ -110,13 +115,13 @@ function answers(path: string): Promise<boolean> {
   return promise;
 }
 
-async function listen(server: Server, path: string): Promise<void> {
+async function listen(server: Server, at: { path: string } | { fd: number }): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
   // bind() happens inside listen(), before it returns: the file is never there with another mode.
   const before = process.umask(UMASK);
   try {
-    server.listen(path, resolve);
+    server.listen(at, resolve);
   } finally {
     process.umask(before);
   }

@@ -6,6 +6,7 @@
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { OpsError } from '../core/errors.ts';
+import { childArguments } from './program.ts';
 
 /**
  * A name for callers, and where it can be. Adding a line here is adding a power: each is a reader, as it is called, but for
@@ -23,6 +24,8 @@ const BINARIES = {
   ping: ['/usr/bin/ping', '/bin/ping', '/run/wrappers/bin/ping'],
   tracepath: ['/usr/bin/tracepath', '/usr/sbin/tracepath', '/bin/tracepath'],
   traceroute: ['/usr/bin/traceroute', '/usr/sbin/traceroute', '/bin/traceroute'],
+  // Our own words to the systemd that started us (systemd_notify.ts).
+  'systemd-notify': ['/usr/bin/systemd-notify', '/bin/systemd-notify', '/run/current-system/sw/bin/systemd-notify'],
   logger: ['/usr/bin/logger', '/bin/logger', '/run/current-system/sw/bin/logger'],
   timedatectl: ['/usr/bin/timedatectl', '/bin/timedatectl', '/run/current-system/sw/bin/timedatectl'],
   chronyc: ['/usr/bin/chronyc', '/usr/sbin/chronyc'],
@@ -56,7 +59,20 @@ const BINARIES = {
   resolvectl: ['/usr/bin/resolvectl', '/bin/resolvectl', '/run/current-system/sw/bin/resolvectl'],
   nft: ['/usr/sbin/nft', '/sbin/nft', '/usr/bin/nft', '/run/current-system/sw/bin/nft'],
   'iptables-save': ['/usr/sbin/iptables-save', '/sbin/iptables-save', '/usr/bin/iptables-save'],
+  // A word that changes something, `serve`, is sent by setup/tailnet/ alone, with a socket of ours (docs/tailnet.md).
+  tailscale: [
+    '/usr/bin/tailscale',
+    '/usr/local/bin/tailscale',
+    '/usr/sbin/tailscale',
+    '/run/current-system/sw/bin/tailscale',
+  ],
   'ip6tables-save': ['/usr/sbin/ip6tables-save', '/sbin/ip6tables-save', '/usr/bin/ip6tables-save'],
+  // `deckhand service …`, run by root, makes and removes the service's user and folders with these (setup/service/).
+  'systemd-sysusers': ['/usr/bin/systemd-sysusers', '/bin/systemd-sysusers'],
+  'systemd-tmpfiles': ['/usr/bin/systemd-tmpfiles', '/bin/systemd-tmpfiles'],
+  useradd: ['/usr/sbin/useradd', '/sbin/useradd'],
+  userdel: ['/usr/sbin/userdel', '/sbin/userdel'],
+  groupdel: ['/usr/sbin/groupdel', '/sbin/groupdel'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type Binary = keyof typeof BINARIES;
@@ -81,6 +97,8 @@ export interface ExecRequest {
   /** Of stdout and stderr each; what is beyond it is dropped and the process killed. */
   maxBytes: number;
   signal?: AbortSignal;
+  /** Beside the environment that all get: what one program must know of ours. */
+  env?: { readonly NOTIFY_SOCKET: string };
   /** Each line of either stream as it comes. */
   onLine?: (line: string) => void;
 }
@@ -131,7 +149,10 @@ export const exec: Exec = (request) => {
  * /proc/self/exe is the Node that runs, even when an update has removed its file.
  */
 export const execOurs = (file: string, o: Omit<ExecRequest, 'binary'>): Promise<ExecResult> =>
-  execPath('/proc/self/exe', { ...o, args: ['--max-old-space-size=96', file, ...o.args] });
+  execPath('/proc/self/exe', { ...o, args: [...childArguments(file), ...o.args] });
+
+/** The Node of an installed version: root's, below /opt/deckhand, and checked before it got there (setup/service/). */
+export const execInstalled = (node: string, o: Omit<ExecRequest, 'binary'>): Promise<ExecResult> => execPath(node, o);
 
 /** For the tests, which bring programs of their own; nothing in the product calls it but those above. */
 export function execPath(path: string, o: Omit<ExecRequest, 'binary'>): Promise<ExecResult> {
@@ -141,7 +162,7 @@ export function execPath(path: string, o: Omit<ExecRequest, 'binary'>): Promise<
     return promise;
   }
   const child = spawn(path, [...o.args], {
-    env: ENVIRONMENT,
+    env: o.env ? { ...ENVIRONMENT, ...o.env } : ENVIRONMENT,
     cwd: '/',
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,

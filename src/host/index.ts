@@ -36,6 +36,7 @@ import { processReader, userNames } from './system/processes.ts';
 import { signalHost } from './system/signal.ts';
 import { type Clocks, snapshotReader } from './system/snapshot.ts';
 import { virtualisation } from './system/virtualisation.ts';
+import { type TailnetPlace, tailnetLater } from './tailnet_later.ts';
 import { validateLater } from './validate_later.ts';
 import { StatfsPool } from './worker.ts';
 
@@ -71,6 +72,8 @@ export interface HostOptions {
   probes?: ProbeSettings;
   /** Other Deckhands, and where the tokens for them are; absent: none. */
   peers?: readonly PeerAccess[];
+  /** Where tailscaled is asked, and what of it leads here; absent: where it usually is, and nothing. */
+  tailnet?: TailnetPlace;
   /** Folders that are opened, and our own paths, which never are; absent: none. */
   files?: Pick<FilesOptions, 'roots' | 'ours' | 'deny' | 'trashDays' | 'index'>;
 }
@@ -169,6 +172,7 @@ export function createHost(o: HostOptions): OpenHost {
     services: servicesLater(root, { ...commands, rules: o.serviceRules ?? { allow: [], protect: [] } }),
     probes: probeLater({ ...commands, settings: o.probes ?? { allow: [], deny: [] } }),
     measure: measureLater(o.peers ?? []),
+    tailnet: tailnetLater(o.tailnet ?? NO_TAILNET),
     net: netLater(root, { ...commands, monotonic: clocks.monotonic }),
     journal: journalHost(root, commands),
     hardware: { inventory: async (facts, asked) => (await hardware()).inventory(facts, asked) },
@@ -208,6 +212,14 @@ const ANYWHERE: DockerSettings = {
   endpoint: null,
   certPath: null,
   env: { host: null, certPath: null, tlsVerify: false },
+};
+
+const NO_TAILNET: TailnetPlace = {
+  localApi: '/var/run/tailscale/tailscaled.sock',
+  socket: null,
+  service: null,
+  funnel: 'deny',
+  port: 0,
 };
 
 /** A timer that keeps no process alive: a command at the terminal ends with its answer. */

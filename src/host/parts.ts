@@ -1,4 +1,5 @@
 /** Parts of a host that it may lack, each with its toolset and a look that costs microseconds. What follows from that is policy's. */
+import { statSync } from 'node:fs';
 import type { Toolset } from '../core/scopes.ts';
 import type { DockerSettings } from './docker/endpoint.ts';
 import { dockerMissing } from './docker/missing.ts';
@@ -20,6 +21,8 @@ interface PartsOf {
   root: string;
   /** Folders that the owner has opened: logs may be files of these. */
   roots: readonly unknown[];
+  /** Socket of tailscaled. */
+  localApi: string;
 }
 
 export const hostParts = (o: PartsOf): HostPart[] => [
@@ -30,7 +33,21 @@ export const hostParts = (o: PartsOf): HostPart[] => [
     missing: () => servicesMissing(rootAt(o.root)),
   },
   { toolset: 'logs', what: 'logs (toolset logs)', missing: () => logsMissing(o) },
+  { toolset: 'tailnet', what: 'the tailnet (toolset tailnet)', missing: () => tailnetMissing(o.localApi) },
 ];
+
+/** One that is there and does not answer is not missing: the tool says why. */
+function tailnetMissing(localApi: string): { why: string; fix: string } | null {
+  try {
+    if (statSync(localApi, { throwIfNoEntry: false })?.isSocket()) return null;
+  } catch {
+    return null; // In a folder that this user may not look into: nobody can tell.
+  }
+  return {
+    why: `No tailscaled has its socket at ${localApi}.`,
+    fix: 'Install Tailscale (https://tailscale.com/download), or set `tailnet.localApi` to its socket.',
+  };
+}
 
 /** Any one source is enough: containers, the journal, or files. */
 function logsMissing(o: PartsOf): { why: string; fix: string } | null {

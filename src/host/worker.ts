@@ -9,6 +9,7 @@
  * same Node with `process.exit(code)`, about 30 ms. The kernel lets no way out of a wait that even SIGKILL cannot break.
  */
 import { Worker } from 'node:worker_threads';
+import { CHILD_HEAP_MB, childSource, exitArguments, type Program, threadSource } from './program.ts';
 
 /** Of the filesystem, in the numbers of statfs(2). */
 export interface Statfs {
@@ -250,10 +251,6 @@ export interface ModuleThread {
   end(): void;
 }
 
-const MODULE = `
-const { parentPort, workerData } = require('node:worker_threads');
-import(workerData).then((m) => m.serve(parentPort));`;
-
 export function moduleThread(o: {
   url: URL;
   name: string;
@@ -264,12 +261,13 @@ export function moduleThread(o: {
   /** It ended: out of memory, a crash, or `end`. */
   onGone: () => void;
 }): ModuleThread {
-  const worker = new Worker(MODULE, {
+  const { source, workerData } = threadSource(o.url);
+  const worker = new Worker(source, {
     eval: true,
     name: o.name,
     env: {},
     execArgv: [],
-    workerData: o.url.href,
+    workerData,
     trackUnmanagedFds: o.sharesFds !== true,
     resourceLimits: { maxOldGenerationSizeMb: o.heapMb, maxYoungGenerationSizeMb: 4 },
   });
@@ -288,6 +286,22 @@ export function moduleThread(o: {
   worker.on('exit', gone);
   worker.unref();
   return thread;
+}
+
+/**
+ * The executable's way to run a program that ends by itself, in a process that has nothing else to do: it has no flag that bounds the
+ * heap, and a thread has such a bound. The exit code; 1 where the bound was met.
+ */
+export function childThread(program: Program, args: readonly string[]): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const worker = new Worker(childSource(program), {
+    eval: true,
+    argv: [...args],
+    resourceLimits: { maxOldGenerationSizeMb: CHILD_HEAP_MB },
+  });
+  worker.on('error', () => resolve(1));
+  worker.on('exit', resolve);
+  return promise;
 }
 
 let guarded = false;
@@ -316,7 +330,7 @@ function guardExit(): void {
 export function exitSurely(code: number): never {
   try {
     // /proc/self/exe is this very Node, even when an update has removed its file.
-    process.execve?.('/proc/self/exe', ['node', '-e', `process.exit(${Math.trunc(code) & 255})`], {});
+    process.execve?.('/proc/self/exe', exitArguments(Math.trunc(code) & 255), {});
   } catch {
     // Not on this platform or forbidden: the code is lost, but the process ends.
   }

@@ -8,9 +8,10 @@ import { closeSync, fdatasync, fdatasyncSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path';
 import type { Log } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
-import { haveKey, type Mac, macOf } from './audit_chain.ts';
+import { type Mac, macOf } from './audit_chain.ts';
 import { compact, openSegment, prune, RETENTION, type Retention, withIndex } from './audit_index.ts';
 import { trackIntents } from './audit_intents.ts';
+import { haveKey } from './audit_key.ts';
 import { put, type Segment, takeOver } from './audit_segment.ts';
 import { refused, whyOf } from './audit_trouble.ts';
 import { newOwner, type Owner } from './owner.ts';

@@ -1,17 +1,10 @@
 /**
- * One line of the audit: how a record becomes text, how it is bound to the one before it, and how that is checked. Pure but
- * for the key file. hash = HMAC-SHA256(key, prev + canonical JSON of the record without hash); the line is that JSON with the
+ * One line of the audit: how a record becomes text, how it is bound to the one before it, and how that is checked. Pure. The
+ * key is audit_key.ts's. hash = HMAC-SHA256(key, prev + canonical JSON of the record without hash); the line is that JSON with the
  * hash behind it, so one text serves both, and a checker can demand it byte for byte (a key given twice would otherwise pass).
  */
-import { createHmac, hash, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHmac, hash } from 'node:crypto';
 import { canonical } from '../core/canonical.ts';
-import { OpsError } from '../core/errors.ts';
-import { BUSY_MS } from './db.ts';
-import { exclusively } from './leases.ts';
-import type { StateDir } from './state.ts';
-import { writeWhole } from './write_whole.ts';
 
 export interface AuditRecord {
   v: number;
@@ -164,31 +157,4 @@ export function walk(
     each?.(record, line);
   }
   return out;
-}
-
-const badKey = (path: string, what: string, hint: string) =>
-  new OpsError('unavailable', `The audit's key ${path} ${what}.`, { hint });
-
-/** Reads the key. Throws ENOENT when there is none. */
-export function readKey(path: string): Buffer {
-  if (statSync(path).mode & 0o077)
-    throw badKey(path, 'is open to others, who could then forge the audit', `Run: chmod 600 ${path}`);
-  const text = readFileSync(path, 'utf8').trim();
-  if (!/^[0-9a-f]{64}$/.test(text))
-    throw badKey(
-      path,
-      'is damaged',
-      'Put it back from a backup, or move it and the audit folder away: a new chain begins.',
-    );
-  return Buffer.from(text, 'hex');
-}
-
-/** Eight processes may start at once: all of them get the key of the one that came first. `lost`: records are there, their key was not. */
-export function haveKey(state: StateDir): { key: Buffer; lost: boolean } {
-  if (existsSync(state.auditKey)) return { key: readKey(state.auditKey), lost: false };
-  return exclusively(join(state.leases, 'audit-key'), BUSY_MS, () => {
-    const made = !existsSync(state.auditKey);
-    if (made) writeWhole(state.auditKey, `${randomBytes(32).toString('hex')}\n`);
-    return { key: readKey(state.auditKey), lost: made && existsSync(join(state.audit, 'index.jsonl')) };
-  });
 }

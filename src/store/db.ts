@@ -10,6 +10,7 @@ import type { Log } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import { renameAside } from './corrupt.ts';
 import { MIGRATIONS } from './migrations.ts';
+import { migrate, type Step } from './schema.ts';
 import { isBusy, isCorrupt, isFull, isOutage } from './sqlite_codes.ts';
 import type { StateDir } from './state.ts';
 
@@ -36,7 +37,7 @@ export interface Db {
   close(): void;
 }
 
-type OpenDb = { steps?: readonly string[]; putAside?: (path: string) => string };
+type OpenDb = { steps?: readonly Step[]; putAside?: (path: string) => string };
 export const BUSY_MS = 5_000;
 const RETRY_MS = 2_000;
 /** How often it is asked whether the file under the path is still the one that is open. */
@@ -70,7 +71,7 @@ const inodeOf = (path: string): string => {
   return `${dev}:${ino}`;
 };
 
-function connect(path: string, steps: readonly string[]): Connection {
+function connect(path: string, steps: readonly Step[]): Connection {
   const deadline = Date.now() + OPENING_MS;
   for (;;) {
     makePrivate(path);
@@ -87,29 +88,6 @@ function connect(path: string, steps: readonly string[]): Connection {
       db.close();
       if (!isBusy(error) || Date.now() > deadline) throw error;
       pause(5 + Math.random() * 20);
-    }
-  }
-}
-
-function migrate(db: DatabaseSync, steps: readonly string[]): void {
-  const version = () => Number(db.prepare('PRAGMA user_version').get()?.user_version ?? 0);
-  if (version() !== steps.length) {
-    db.exec('BEGIN IMMEDIATE');
-    try {
-      // Asked again under the lock: seven others may have started with us.
-      const done = version();
-      if (done > steps.length)
-        throw new OpsError(
-          'conflict',
-          `The state was written by a newer Deckhand (schema ${done}; this one knows ${steps.length}).`,
-          { hint: 'Start the newer version, or name another folder with --state-dir.' },
-        );
-      for (const step of steps.slice(done)) db.exec(step);
-      db.exec(`PRAGMA user_version = ${steps.length}`);
-      db.exec('COMMIT');
-    } catch (error) {
-      if (db.isTransaction) db.exec('ROLLBACK');
-      throw error;
     }
   }
 }
@@ -303,7 +281,10 @@ export function openDb(state: StateDir, log: Log, monotonic = () => performance.
     degraded() {
       if (trouble && !resting() && !closed)
         db.attempt('tx', (sql) =>
-          sql.run('INSERT INTO probe VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at', Date.now()),
+          sql.run(
+            'INSERT INTO probe (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at',
+            Date.now(),
+          ),
         );
       return trouble?.why ?? null;
     },

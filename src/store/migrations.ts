@@ -1,8 +1,11 @@
 /**
  * The schema, step by step; `user_version` counts the steps done. A step that was released is never edited: older and newer
- * processes share one file while an upgrade rolls, so a step only adds. Columns are explained where they are used.
+ * processes share one file while an upgrade rolls, and an older one gets it back after a rollback, so a step only adds. One that cannot
+ * says from which schema on code can use what it leaves (schema.ts). Columns are explained where they are used.
  */
-export const MIGRATIONS: readonly string[] = [
+import type { Step } from './schema.ts';
+
+export const MIGRATIONS = [
   `
   CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
 
@@ -94,4 +97,4 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE kept ADD COLUMN targets TEXT NOT NULL DEFAULT '[]';
   ALTER TABLE work ADD COLUMN targets TEXT NOT NULL DEFAULT '[]';
   `,
-];
+] as const satisfies readonly Step[];

@@ -11,6 +11,8 @@ export interface StateDir {
   db: string;
   audit: string;
   auditKey: string;
+  /** What systemd passed to this service, where the audit's key may be (audit_key.ts); null: nothing. */
+  credentials: string | null;
   tokens: string;
   blobs: string;
   leases: string;
@@ -33,7 +35,7 @@ export const isNoRoom = (error: unknown): boolean => NO_ROOM.has(errnoOf(error))
 export const errnoOf = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : '';
 
-export function openState(path: string): StateDir {
+export function openState(path: string, credentials: string | null = null): StateDir {
   const dir = resolve(path);
   const at = (name: string) => join(dir, name);
   const folders = [at('audit'), at('blobs'), at('leases')];
@@ -42,6 +44,7 @@ export function openState(path: string): StateDir {
     db: at('deckhand.db'),
     audit: at('audit'),
     auditKey: at('audit.key'),
+    credentials,
     tokens: at('tokens.json'),
     blobs: at('blobs'),
     leases: at('leases'),

@@ -263,3 +263,19 @@ function nearest(name: string, names: string[]): string[] {
   };
   return names.sort((a, b) => alike(b) - alike(a) || (a < b ? -1 : 1)).slice(0, 10);
 }
+
+/** Of a file that is not in use: a backup's. `problem` repeats nothing that stands in it. */
+export function readTokens(text: string): {
+  tokens: Pick<TokenRecord, 'name' | 'role' | 'fingerprint'>[];
+  problem: string | null;
+} {
+  try {
+    const { tokens } = File.parse(JSON.parse(text));
+    return {
+      tokens: tokens.map(({ hash, scopes, ...rest }) => recordOf({ ...rest, extra: scopes }, hash)),
+      problem: null,
+    };
+  } catch {
+    return { tokens: [], problem: 'is damaged' };
+  }
+}

@@ -37,6 +37,7 @@ import { stackList } from './stack_list.ts';
 import { systemHardware } from './system_hardware.ts';
 import { systemMetrics } from './system_metrics.ts';
 import { systemOverview } from './system_overview.ts';
+import { tailnetStatus } from './tailnet_status.ts';
 import { undo } from './undo.ts';
 
 export const catalog: Catalog = {
@@ -75,6 +76,7 @@ export const catalog: Catalog = {
     netProbe,
     netConnections,
     netBandwidth,
+    tailnetStatus,
     diagnose,
     resultQuery,
     undo,

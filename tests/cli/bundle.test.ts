@@ -58,6 +58,22 @@ test('stdio loads nothing of HTTP, and of pino and yaml only when a line or a fi
   for (const name of HEAVY) expect(names).not.toContain(name);
 });
 
+test('what edits the settings of clients is loaded by the commands for that alone', () => {
+  const { outputs } = made.metafile;
+  const own = (...sources: string[]) =>
+    ['src/main.ts', ...sources].flatMap((s) =>
+      [...loads(outputs, outputOf(outputs, s))].flatMap((p) => Object.keys(outputs[p]?.inputs ?? {})),
+    );
+  const clients = (files: string[]) => files.filter((f) => /^src\/setup\/clients\/|jsonc-parser/.test(f));
+  for (const sources of [
+    ['src/cli/stdio.ts', 'src/cli/product.ts'],
+    ['src/cli/serve.ts'],
+    ['src/cli/administration.ts'],
+  ])
+    expect(clients(own('src/cli/run.ts', ...sources)), sources.join()).toEqual([]);
+  expect(clients(own('src/setup/clients/index.ts')).length).toBeGreaterThan(5);
+});
+
 test('no command loads Ajv, or the words of zod in other languages', () => {
   const inputs = Object.values(made.metafile.outputs).flatMap((o) => Object.entries(o.inputs));
   const bytes = (part: RegExp) =>
@@ -118,6 +134,18 @@ test('nothing of the tailnet is loaded where no socket is set for it', () => {
     const own = paths.flatMap((p) => Object.keys(outputs[p]?.inputs ?? {}));
     expect(
       own.filter((f) => /^src\/(?:host\/tailnet\/|wiring_tailnet\.ts|policy\/tailnet(?:_guard)?\.ts)/.test(f)),
+      face,
+    ).toEqual([]);
+  }
+});
+
+test('nothing of systemd is loaded where it did not start us', () => {
+  const { outputs } = made.metafile;
+  for (const face of ['src/cli/run.ts', 'src/cli/stdio.ts', 'src/cli/serve.ts', 'src/cli/product.ts']) {
+    const paths = ['src/main.ts', 'src/cli/run.ts', face].flatMap((s) => [...loads(outputs, outputOf(outputs, s))]);
+    const own = paths.flatMap((p) => Object.keys(outputs[p]?.inputs ?? {}));
+    expect(
+      own.filter((f) => /^src\/(?:host\/systemd_\w+|edge\/activation|cli\/doctor_unit)\.ts$/.test(f)),
       face,
     ).toEqual([]);
   }

@@ -35,6 +35,7 @@ test('most settings have one; what only the schema can tell has none', () => {
     'peers',
     'notify.channels',
     'approvals.rules',
+    'backup.dir',
   ]);
 });
 

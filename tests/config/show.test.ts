@@ -111,6 +111,7 @@ const WRITTEN: Record<string, fc.Arbitrary<unknown>> = {
   'tailnet.socket': fc.stringMatching(/^\/run\/[a-z ]{0,9}[a-z]$/),
   'tailnet.localApi': fc.stringMatching(/^\/run\/[a-z ]{0,9}[a-z]$/),
   'tailnet.capability': fc.stringMatching(/^[a-z]{1,9}\.com\/cap\/[a-z]{1,9}$/),
+  'backup.dir': fc.stringMatching(/^\/mnt\/[a-z ]{0,9}[a-z]$/),
   'tailnet.service': fc.stringMatching(/^svc:[a-z][a-z0-9]{0,9}$/),
   'auth.resource': fc.constantFrom('https://host.example/mcp', 'https://host.example:8443'),
   // Maps with defaults read back with them.

@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { readKey } from '../../src/store/audit_chain.ts';
+import { readKey } from '../../src/store/audit_key.ts';
 import { verifyAudit } from '../../src/store/audit_verify.ts';
 import { openLeases } from '../../src/store/leases.ts';
 import { openState } from '../../src/store/state.ts';

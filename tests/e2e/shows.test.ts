@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encode } from 'gpt-tokenizer/encoding/o200k_base';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readKey } from '../../src/store/audit_chain.ts';
+import { readKey } from '../../src/store/audit_key.ts';
 import { verifyAudit } from '../../src/store/audit_verify.ts';
 import { openState } from '../../src/store/state.ts';
 import {

@@ -3,7 +3,7 @@
  * has exactly one closing record, no intent is without its outcome, each handler has ended, and the server holds nothing any more.
  */
 import { readdirSync } from 'node:fs';
-import { readKey } from '../../src/store/audit_chain.ts';
+import { readKey } from '../../src/store/audit_key.ts';
 import { verifyAudit } from '../../src/store/audit_verify.ts';
 import { openState } from '../../src/store/state.ts';
 import { type Client, COMBINATIONS, overHttp, overStdio, serve, stageAt, until } from './work_client.ts';

@@ -33,6 +33,8 @@ export function web(over: Over = {}, door = fixtureDoor()): Web {
     live: () => live.now,
     ready: () => ({ ready: ready.reasons.length === 0, reasons: ready.reasons }),
     log: quiet,
+    // Clients of the tests keep connections open, and nobody calls on them any more.
+    graceMs: 0,
     ...over,
     http: {
       host: '127.0.0.1',

@@ -160,8 +160,9 @@ describe.each(KINDS)('client %s', (kind) => {
     const call = client.callTool({ name: 'fixture_slow', arguments: {} });
     await started;
     const closed = w.face.close();
-    const late = await fetch(w.url, { method: 'POST', headers: { connection: 'close' } }).catch(() => null);
-    expect(late === null || late.status === 503).toBe(true);
+    const late = await fetch(w.url, { method: 'POST' }).catch(() => null);
+    // On a connection that is open still it is answered, and is the last one there.
+    expect(late === null ? 'close' : late.headers.get('connection')).toBe('close');
     resolve();
     expect((await call).structuredContent).toEqual({ steps: 3 });
     await closed;

@@ -27,6 +27,7 @@ import { fakeNet } from './net.ts';
 import { fakeProbes } from './probes.ts';
 import { fakeServices } from './services.ts';
 import { fakeSignals } from './signals.ts';
+import { fakeTailnet } from './tailnet.ts';
 import { fakeValidate } from './validate.ts';
 
 const GiB = 1024 ** 3;
@@ -382,5 +383,6 @@ export function fakeHost(overrides: Partial<SystemHost> = {}): Host {
     net: fakeNet(),
     probes: fakeProbes(),
     measure: fakeMeasure(),
+    tailnet: fakeTailnet(),
   };
 }

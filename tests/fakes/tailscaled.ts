@@ -2,6 +2,7 @@
  * A tailscaled's LocalAPI over a Unix socket, with its refusals (a wrong Host, an Origin, a Referer), and `tailscale serve` in front of a
  * Unix socket: a reverse proxy that deletes what a client made up and sets what it knows, as serve does. Synthetic, after its source.
  */
+import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -17,6 +18,8 @@ export interface Tailscaled {
   status: string;
   serve: string;
   version: string;
+  /** Whether whoever asks may change what is served: root, or the operator. */
+  mayWrite: boolean;
   /** What it does instead of answering. */
   instead: ((request: IncomingMessage, answer: () => void) => void) | null;
   /** `whois?addr=…` as they came. */
@@ -39,8 +42,28 @@ export async function tailscaled(socket: string): Promise<Tailscaled> {
       if (origin || referer || (host !== '' && host !== 'local-tailscaled.sock'))
         return end(403, 'invalid localapi request\n');
       const url = new URL(incoming.url as string, 'http://x');
-      if (url.pathname === '/localapi/v0/status') return end(200, fake.status, 'application/json');
-      if (url.pathname === '/localapi/v0/serve-config') return end(200, fake.serve, 'application/json');
+      if (url.pathname === '/localapi/v0/status') {
+        if (url.searchParams.get('peers') !== 'false') return end(200, fake.status, 'application/json');
+        return end(200, fake.status.replace(/"Peer": \{[\s\S]*?\n {2}\}/, '"Peer": null'), 'application/json');
+      }
+      if (url.pathname === '/localapi/v0/serve-config') {
+        const etag = hash('sha256', fake.serve);
+        if (incoming.method !== 'POST') {
+          outgoing.setHeader('Etag', etag);
+          return end(200, fake.serve, 'application/json');
+        }
+        if (!fake.mayWrite) return end(403, 'serve config denied\n');
+        if ((incoming.headers['if-match'] ?? etag) !== etag) return end(412, 'etag mismatch\n');
+        let body = '';
+        incoming.on('data', (part) => {
+          body += part;
+        });
+        incoming.on('end', () => {
+          fake.serve = body;
+          end(200, '');
+        });
+        return;
+      }
       if (url.pathname === '/localapi/v0/whois') {
         const addr = url.searchParams.get('addr') ?? '';
         if (addr === '') return end(400, "missing 'addr' parameter\n");
@@ -62,6 +85,7 @@ export async function tailscaled(socket: string): Promise<Tailscaled> {
     status: fixture('status-running.json'),
     serve: fixture('serve-config-ok.json'),
     version: '1.102.4-tFAKE',
+    mayWrite: true,
     instead: null,
     asked: [],
     close: () => closed(server),
@@ -97,7 +121,11 @@ const encoded = (text: string) =>
     ? text
     : `=?utf-8?q?${[...Buffer.from(text)].map((b) => (b === 0x20 ? '_' : /[\w.@-]/.test(String.fromCharCode(b)) && b !== 0x5f ? String.fromCharCode(b) : `=${b.toString(16).toUpperCase().padStart(2, '0')}`)).join('')}?=`;
 
-export async function serve(socketPath: string, peer: Peer): Promise<Serve> {
+export async function serve(
+  socketPath: string,
+  peer: Peer,
+  at: { host: string; port: number } = { host: '127.0.0.1', port: 0 },
+): Promise<Serve> {
   const server = createServer((incoming, outgoing) => {
     const { address, login, funnel } = front.peer;
     const headers = Object.fromEntries(
@@ -121,7 +149,7 @@ export async function serve(socketPath: string, peer: Peer): Promise<Serve> {
     incoming.pipe(sent);
   });
   const front: Serve = { url: '', peer, close: () => closed(server) };
-  await new Promise<void>((ok) => server.listen(0, '127.0.0.1', ok));
+  await new Promise<void>((ok) => server.listen(at.port, at.host, ok));
   front.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`;
   return front;
 }

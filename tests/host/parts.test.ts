@@ -25,7 +25,7 @@ test('logs are offered where any source is: an engine, a journal, or a folder th
   const root = mkdtempSync(join(tmpdir(), 'deckhand-parts-'));
   const nowhere = { ...settings, engines: [], env: { ...settings.env, host: null } };
   const logs = (o: { docker?: typeof settings; roots?: unknown[] } = {}) =>
-    hostParts({ docker: nowhere, root, roots: [], ...o })
+    hostParts({ docker: nowhere, root, roots: [], localApi: join(root, 'none.sock'), ...o })
       .find((p) => p.toolset === 'logs')
       ?.missing();
   try {

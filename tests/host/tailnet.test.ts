@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { isVersion } from '../../src/core/tailnet.ts';
-import { createTailnet } from '../../src/host/tailnet/index.ts';
+import { createTailnet, networkAt } from '../../src/host/tailnet/index.ts';
 import { pairOf, serveConfigOf, statusOf, whoIs } from '../../src/host/tailnet/parse.ts';
+import { networkOf } from '../../src/host/tailnet/parse_network.ts';
 import { leadsToPort, leadsToSocket } from '../../src/host/tailnet/targets.ts';
 import { fixture, type Tailscaled, tailscaled } from '../fakes/tailscaled.ts';
 
@@ -94,6 +95,9 @@ describe('answers', () => {
       keyExpiresAtMs: null,
       certDomains: ['ops.tail-fake.ts.net'],
       health: [],
+      magicDns: true,
+      suffix: 'tail-fake.ts.net',
+      services: [],
     });
     const out = statusOf(fixture('status-needslogin.json'));
     expect(out).toMatchObject({
@@ -118,6 +122,7 @@ describe('answers', () => {
       target: 'unix:/run/opsmcp/mcp.sock',
       service: null,
       funnel: false,
+      tls: true,
       capabilities: [CAP],
     });
     expect(serveConfigOf(fixture('serve-config-service.json')).served).toMatchObject([
@@ -139,7 +144,7 @@ describe('answers', () => {
       ['tcp', '*:8443', '127.0.0.1:22', false],
       ['proxy', 'a:443', 'unix:/a', true],
     ]);
-    expect(serveConfigOf('null\n')).toEqual({ served: [], funnels: [] });
+    expect(serveConfigOf('null\n')).toEqual({ served: [], answered: [], funnels: [] });
     expect(serveConfigOf('{"Web":null,"Foreground":{"x":null},"Services":{"svc:a":7}}').served).toEqual([]);
   });
 
@@ -152,6 +157,99 @@ describe('answers', () => {
     ];
     expect(pairOf(key + leaf + above)).toEqual({ key, cert: leaf + above });
     for (const wrong of ['', key, leaf, key + key + leaf]) expect(() => pairOf(wrong)).toThrow('one key');
+  });
+});
+
+describe('the whole of it', () => {
+  const running = () => JSON.parse(fixture('status-running.json'));
+  const peersOf = (peers: object) => networkOf(JSON.stringify({ ...running(), Peer: peers }), { peers: true }).peers;
+
+  test('machines by name, owner or tags, and how they are reached', () => {
+    const { peers, ...self } = networkOf(fixture('status-running.json'), { peers: true });
+    expect(self).toMatchObject({ version: '1.102.4-tFAKE', owner: null, tailnet: 'example.com', update: null });
+    expect(peers).toMatchObject([
+      { name: 'alice-laptop', owner: 'alice@example.com', tags: [], online: true, lastSeenMs: null, path: 'direct' },
+      { name: 'ci', owner: null, tags: ['tag:ci'], online: false, path: 'idle', relay: 'fra' },
+    ]);
+    expect(peers?.[1]?.lastSeenMs).toBe(Date.UTC(2026, 10, 20, 8));
+    expect(networkOf(fixture('status-running.json'), { peers: false })).toMatchObject({
+      peers: null,
+      whyNoPeers: 'they were not asked for',
+    });
+  });
+  test('neither keys, endpoints, nor where to sign in', () => {
+    const text = fixture('status-needslogin.json').replace(
+      'You are logged out.',
+      'You are logged out. Sign in at https://login.tailscale.com/a/0123SECRETISH now',
+    );
+    const said = JSON.stringify([
+      networkOf(text, { peers: true }),
+      networkOf(fixture('status-running.json'), { peers: true }),
+    ]);
+    expect(text, 'the control').toContain('SECRETISH');
+    for (const part of ['SECRETISH', 'nodekey', '203.0.113.7', 'ProfilePic']) expect(said).not.toContain(part);
+    expect(networkOf(text, { peers: true }).health).toEqual([
+      'You are logged out. Sign in at (address to sign in left out) now',
+    ]);
+  });
+  test('ways to a peer, exit nodes, who is shared, and what is for rent', () => {
+    const peers = peersOf({
+      a: { HostName: 'a', Active: true, CurAddr: '', Relay: 'fra' },
+      b: { HostName: 'b', Active: true, PeerRelay: '1.2.3.4:5:vni:1', Relay: 'fra' },
+      c: { HostName: 'c', ExitNodeOption: true, Location: { Country: 'SE' }, Active: false, ShareeNode: true },
+      d: { HostName: 'd', ExitNode: true, ExitNodeOption: true, Location: {} },
+      e: 'no machine',
+    });
+    expect(peers?.map((p) => [p.name, p.path, p.exitNode, p.shared, p.rented, p.online])).toEqual([
+      ['a', 'relay', null, false, false, null],
+      ['b', 'peer relay', null, false, false, null],
+      ['c', 'idle', 'offered', true, true, null],
+      ['d', null, 'in use', false, false, null],
+    ]);
+    expect(networkOf(JSON.stringify({ ...running(), Peer: { e: 7 } }), { peers: true }).notRead).toBe(1);
+  });
+  test('a login by an id that no number holds is nobody’s, and not another’s', () => {
+    const text = fixture('status-running.json').replaceAll('"UserID": 12', '"UserID": 9007199254740993');
+    expect(networkOf(text, { peers: true }).peers?.[0]?.owner).toBeNull();
+  });
+  test('services that this machine is approved for', () => {
+    const at = (CapMap: unknown) => statusOf(JSON.stringify({ BackendState: 'Running', Self: { CapMap } })).services;
+    expect(at({ 'service-host': [{ 'svc:deckhand': ['100.64.1.1'], other: [] }] })).toEqual(['svc:deckhand']);
+    expect([at({}), at(undefined), at({ 'service-host': 'x' })]).toEqual([[], null, []]);
+  });
+  test('what tailscaled answers by itself, and where it speaks no TLS', () => {
+    const text = JSON.stringify({
+      TCP: { 80: { HTTP: true }, 22: { TCPForward: '127.0.0.1:22', TerminateTLS: 'a' } },
+      Web: {
+        'a:80': { Handlers: { '/': { Proxy: 'http://127.0.0.1:1' }, '/f': { Path: '/srv' }, '/t': { Text: 'x' } } },
+      },
+      Services: { 'svc:x': { Tun: true } },
+    });
+    const { served, answered } = serveConfigOf(text);
+    expect(served.map((s) => [s.at, s.tls])).toEqual(
+      [
+        ['*:22', true],
+        ['a:80', false],
+      ].toReversed(),
+    );
+    expect(answered.map((s) => [s.kind, s.at, s.path, s.service])).toEqual([
+      ['files', 'a:80', '/f', null],
+      ['text', 'a:80', '/t', null],
+      ['tun', '*', '', 'svc:x'],
+    ]);
+  });
+  test('is had without its machines where they are too many, with the reason', async () => {
+    fake.instead = (request, answer) => {
+      if (!request.url?.includes('peers=false')) fake.status = `{"BackendState":"${'x'.repeat(9 * 1024 * 1024)}"}`;
+      else fake.status = fixture('status-running.json');
+      answer();
+    };
+    expect(await networkAt(fake.socket, { peers: true })).toMatchObject({
+      name: 'ops.tail-fake.ts.net',
+      peers: null,
+      whyNoPeers: expect.stringContaining('too long'),
+    });
+    await expect(networkAt(join(dir, 'none'), { peers: true })).rejects.toMatchObject({ code: 'unavailable' });
   });
 });
 

@@ -2,12 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { lackingLxc, lxcTests } from './as_lxc_tests.ts';
 import { type Container, childOf, composed, endUnderLoad, HARDENED, orphan, start, zombiesOf } from './container.ts';
 import { parts, tree } from './contents.ts';
 import { buildImage, type Engine, IMAGE, importBase, lacking, network, startEngine } from './engine.ts';
+import { sidecarTests } from './sidecar_tests.ts';
 
 const real = process.env.DECKHAND_REAL === '1';
-const missing = lacking();
+const missing = [...lacking(), ...lackingLxc()];
 const able = real && missing.length === 0;
 if (!real) process.stderr.write('SKIPPED tests/image: needs DECKHAND_REAL=1, root, dockerd and debootstrap.\n');
 else if (!able) process.stderr.write(`SKIPPED tests/image: ${missing.join(', ')} missing.\n`);
@@ -214,6 +216,9 @@ describe.skipIf(!able)('the image', () => {
       await c.remove();
     }
   }, 60_000);
+
+  describe('as tailscale.yaml starts it, beside a stand-in for Tailscale', () => sidecarTests(() => engine));
+  describe('as an LXC, in the way of Proxmox VE 9.1', () => lxcTests(() => engine));
 
   describe('as PID 1', () => {
     const IDLE = ['-e', 'setInterval(() => {}, 1000)'];

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { App } from '../../src/app.ts';
 import type { Outcome } from '../../src/core/call.ts';
 import { type Approval, openApprovals } from '../../src/store/approvals.ts';
-import { readKey } from '../../src/store/audit_chain.ts';
+import { readKey } from '../../src/store/audit_key.ts';
 import { auditTail, verifyAudit } from '../../src/store/audit_verify.ts';
 import { openDb } from '../../src/store/db.ts';
 import { openReceipts, type Receipt } from '../../src/store/receipts.ts';

@@ -6,7 +6,7 @@ import { quiet } from '../fakes/policy.ts';
 const guard = (node: string | null) =>
   createGuard({
     tailnet: {
-      serveConfig: async () => ({ served: [], funnels: [] }),
+      serveConfig: async () => ({ served: [], answered: [], funnels: [] }),
       status: async () => ({ node }) as never,
     },
     look: () => null,

@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Audit, type AuditOptions, openAudit } from '../../src/store/audit.ts';
-import { readKey } from '../../src/store/audit_chain.ts';
+import { readKey } from '../../src/store/audit_key.ts';
 import { auditTail, verifyAudit } from '../../src/store/audit_verify.ts';
 import { newOwner } from '../../src/store/owner.ts';
 import type { StateDir } from '../../src/store/state.ts';

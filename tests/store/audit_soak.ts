@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readKey } from '../../src/store/audit_chain.ts';
+import { readKey } from '../../src/store/audit_key.ts';
 import { searchAudit } from '../../src/store/audit_read.ts';
 import { verifyAudit } from '../../src/store/audit_verify.ts';
 import { openState } from '../../src/store/state.ts';

@@ -2,7 +2,8 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { macOf, readKey, seal } from '../../src/store/audit_chain.ts';
+import { macOf, seal } from '../../src/store/audit_chain.ts';
+import { readKey } from '../../src/store/audit_key.ts';
 import type { AuditProblem } from '../../src/store/audit_verify.ts';
 import type { StateDir } from '../../src/store/state.ts';
 import { copied, naive, segmentsOf, verified, written } from './audit_tamper.ts';

@@ -2,7 +2,7 @@
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openAudit } from '../../src/store/audit.ts';
-import { readKey } from '../../src/store/audit_chain.ts';
+import { readKey } from '../../src/store/audit_key.ts';
 import { type Verdict, verifyAudit } from '../../src/store/audit_verify.ts';
 import { openState, type StateDir } from '../../src/store/state.ts';
 

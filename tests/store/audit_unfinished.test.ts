@@ -3,7 +3,7 @@ import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type AuditOptions, openAudit } from '../../src/store/audit.ts';
-import { readKey } from '../../src/store/audit_chain.ts';
+import { readKey } from '../../src/store/audit_key.ts';
 import { searchAudit } from '../../src/store/audit_read.ts';
 import { auditTail, verifyAudit } from '../../src/store/audit_verify.ts';
 import { newOwner } from '../../src/store/owner.ts';

@@ -36,7 +36,7 @@ describe('database', () => {
     const state = newState();
     openDb(state, memoryLog()).close();
     const other = new DatabaseSync(state.db);
-    other.exec('PRAGMA user_version = 99');
+    other.exec('UPDATE readable SET since = 99; PRAGMA user_version = 99');
     other.close();
     expect(thrownBy(() => openDb(state, memoryLog()))).toMatchObject({
       code: 'conflict',

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { openAudit } from '../../src/store/audit.ts';
-import { readKey } from '../../src/store/audit_chain.ts';
+import { readKey } from '../../src/store/audit_key.ts';
 import { verifyAudit } from '../../src/store/audit_verify.ts';
 import { openDb } from '../../src/store/db.ts';
 import { openKept } from '../../src/store/kept.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, expect, it } from 'vitest';
 import { openAudit } from '../../src/store/audit.ts';
-import { readKey } from '../../src/store/audit_chain.ts';
+import { readKey } from '../../src/store/audit_key.ts';
 import { verifyAudit } from '../../src/store/audit_verify.ts';
 import { openDb } from '../../src/store/db.ts';
 import { openLeases } from '../../src/store/leases.ts';

@@ -46,6 +46,7 @@ describe('the tools of this issue', () => {
       ['net_probe', 'net', true],
       ['net_connections', 'net', false],
       ['net_bandwidth', 'net', false],
+      ['tailnet_status', 'tailnet', false],
       ['diagnose', 'triage', true],
       ['result_query', 'triage', true],
       ['undo', 'triage', true],

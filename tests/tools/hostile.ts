@@ -24,6 +24,21 @@ const IN_PART: Record<string, ReadonlySet<string>> = {
   docker: new Set(['source']),
   hardware: new Set(['serial', 'product']),
   services: new Set(['program']),
+  tailnet: new Set([
+    'name',
+    'owner',
+    'tags',
+    'os',
+    'relay',
+    'tailnet',
+    'health',
+    'state',
+    'service',
+    'target',
+    'at',
+    'version',
+    'update',
+  ]),
 };
 /** Names are others' where these are listed. */
 const LISTS: Record<string, ReadonlySet<string>> = { docker: new Set(['networks', 'volumes']) };

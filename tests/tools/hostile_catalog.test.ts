@@ -84,6 +84,7 @@ const CALLS: Record<string, (object | typeof QUIET)[] | null> = {
   ],
   net_connections: [{}, { list: true }],
   net_bandwidth: [{ seconds: 2 }],
+  tailnet_status: [{}, { filter: 'laptop', sort: 'name' }],
   diagnose: [
     { problem: 'down', target: 'container:web' },
     { problem: 'down', target: 'unit:web.service' },

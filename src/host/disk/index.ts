@@ -4,13 +4,12 @@
  */
 import type { DiskHost, DiskScan, OpenDeletedList } from '../../core/disk.ts';
 import { OpsError } from '../../core/errors.ts';
+import { programUrl } from '../program.ts';
 import type { Root } from '../system/files.ts';
 import type { Mount } from '../system/mounts.ts';
 import { type ModuleThread, moduleThread } from '../worker.ts';
 import type { Question } from './thread.ts';
 
-/** Beside us in the sources and in the bundle, under another name. */
-const PROGRAM = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './disk.mjs', import.meta.url);
 const LOOK_MS = 200;
 /** One call of a healthy disk takes milliseconds, one of a busy one a second: a thread without a step for so long hangs. */
 const HUNG_MS = 8_000;
@@ -61,7 +60,7 @@ export function diskAt(o: DiskOptions): OpenDisk {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     let [turns, at] = [-1, performance.now()];
     const thread: ModuleThread = moduleThread({
-      url: o.program ?? PROGRAM,
+      url: o.program ?? programUrl('disk'),
       name: 'deckhand-disk',
       heapMb: 192,
       onMessage: (m) => {

@@ -3,11 +3,9 @@
  * wait, how many run, and what is not asked again while it hangs. How a process with such a thread ends is ../worker.ts's business.
  */
 import { type Code, type ErrorDetails, OpsError } from '../../core/errors.ts';
+import { programUrl } from '../program.ts';
 import { type ModuleThread, moduleThread } from '../worker.ts';
 import type { Request } from './thread.ts';
-
-/** Beside us in the sources and in the bundle, under another name. */
-const PROGRAM = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './files.mjs', import.meta.url);
 
 /** Of a union each, so that what belongs to one kind of work stays with it. */
 type Without<T, K extends string> = T extends unknown ? Omit<T, K> : never;
@@ -95,7 +93,7 @@ export class FilePool {
       atOnce: 2,
       maxLost: 4,
       maxQueue: 64,
-      program: PROGRAM,
+      program: programUrl('files'),
       now: Date.now,
       idleMs: 60_000,
       sharesFds: false,

@@ -40,7 +40,12 @@ async function answer(part: string | undefined, prefix: string): Promise<object>
   throw new Error(`no such part: ${part}`);
 }
 
-const [part, prefix = ''] = process.argv.slice(2);
-const text = JSON.stringify(await answer(part, prefix));
-// What a library may have printed before it is on other lines. And it may have left timers: the answer is all we wait for.
-process.stdout.write(`\n${text}\n`, () => process.exit(0));
+/** No `await` at the top: in the single executable this is no module. */
+async function main(): Promise<void> {
+  const [part, prefix = ''] = process.argv.slice(2);
+  const text = JSON.stringify(await answer(part, prefix));
+  // What a library may have printed before it is on other lines. And it may have left timers: the answer is all we wait for.
+  process.stdout.write(`\n${text}\n`, () => process.exit(0));
+}
+
+void main();

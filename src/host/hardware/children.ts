@@ -2,11 +2,11 @@
  * Questions for the child process (child.ts): starts it, bounds it, and believes nothing of what it prints before each field has
  * been looked at. At most two are alive at a time (each is some 50 MB), so that one that hangs does not stop the next.
  */
-import { fileURLToPath } from 'node:url';
 import { OpsError, toOpsError } from '../../core/errors.ts';
 import type { CpuMore, Guest, Inventory, MemoryLayout } from '../../core/hardware.ts';
 import type { Reading } from '../../core/host.ts';
 import type { execOurs } from '../exec.ts';
+import { programFile } from '../program.ts';
 import { known, unknown } from '../system/files.ts';
 import { count, named, positive } from './words.ts';
 
@@ -14,8 +14,6 @@ export type Ours = typeof execOurs;
 type Part = 'cpu' | 'memory' | 'gpus' | 'guests';
 type Fields = Record<string, unknown>;
 
-/** Beside us in the sources and in the bundle, under another name. */
-const PROGRAM = fileURLToPath(import.meta.url).endsWith('.ts') ? './child.ts' : './hardware.mjs';
 const TIMEOUT_MS = 6_000;
 const MAX_BYTES = 1024 * 1024;
 const AT_ONCE = 2;
@@ -29,7 +27,7 @@ export interface Children {
 }
 
 export function children(o: { run: Ours; program?: string; timeoutMs?: number }): Children {
-  const program = o.program ?? fileURLToPath(new URL(PROGRAM, import.meta.url));
+  const program = o.program ?? programFile('hardware');
   let free = AT_ONCE;
   const waiting: (() => void)[] = [];
 

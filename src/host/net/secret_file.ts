@@ -3,6 +3,11 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { OpsError } from '../../core/errors.ts';
 
 const LONGEST = 4_096;
+/**
+ * Root's folder, in which systemd lays what it passes to services. A file there may be root's, with an entry for the service's user beside
+ * its mode: the group's bits are then the bound of such entries, and no group's right.
+ */
+const CREDENTIALS = '/run/credentials/';
 
 export interface SecretFile {
   /** What it is called in errors, e.g. `token`. */
@@ -22,12 +27,16 @@ export function secretFile(path: string, { what, shape, hint }: SecretFile): str
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (thrown) {
     const { code } = thrown as NodeJS.ErrnoException;
-    throw wrong(code === 'ENOENT' ? 'is not there' : `cannot be opened (${code})`, `Write the ${what} into it.`);
+    const next = path.startsWith(CREDENTIALS)
+      ? 'It is a credential of deckhand.service (LoadCredential=), there for that service alone and while it runs; or name a file of mode 0600 instead.'
+      : `Write the ${what} into it.`;
+    throw wrong(code === 'ENOENT' ? 'is not there' : `cannot be opened (${code})`, next);
   }
   try {
     const stat = fstatSync(fd);
     if (!stat.isFile()) throw wrong('is no file', `Name a file that holds the ${what}.`);
-    if (stat.mode & 0o077) throw wrong('may be read by others', `\`chmod 600 ${path}\`, and make a new ${what}.`);
+    if (stat.mode & (path.startsWith(CREDENTIALS) ? 0o037 : 0o077))
+      throw wrong('may be read by others', `\`chmod 600 ${path}\`, and make a new ${what}.`);
     const buffer = Buffer.alloc(LONGEST);
     const secret = buffer.toString('latin1', 0, readSync(fd, buffer, 0, LONGEST, 0)).trim();
     if (!shape.test(secret)) throw wrong(`holds no ${what}`, hint);

@@ -46,9 +46,9 @@ export function blindSpots(root: Root, files: KeptFiles, facts: Facts, o: BlindO
   else if (o.uid !== 0 && readable(root.of('/proc/1/io')) === 'no')
     blind.push({
       what: `disk traffic${countsFds() ? '' : ' and descriptors'} of other users' processes`,
-      why: '/proc/<pid>/io needs root or CAP_SYS_PTRACE',
+      why: '/proc/<pid>/io needs root, or CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH',
       fix: o.systemd
-        ? 'systemctl edit deckhand: [Service] AmbientCapabilities=CAP_SYS_PTRACE CapabilityBoundingSet=CAP_SYS_PTRACE'
+        ? 'the drop-in deploy/systemd/powers/all-processes.conf (sudo deckhand service install --allow all-processes), which costs much: docs/systemd.md'
         : 'start it as root: sudo deckhand serve',
     });
 

@@ -2,16 +2,40 @@
  * This machine's tailscaled, as others of the house ask it. Decides which status of the LocalAPI means what; nothing is known here of
  * who may do what.
  */
-import { OpsError } from '../../core/errors.ts';
-import { isVersion, type TailnetHost } from '../../core/tailnet.ts';
+import { OpsError, toOpsError } from '../../core/errors.ts';
+import { isVersion, type TailnetAsk, type TailnetHost, type TailnetNetwork } from '../../core/tailnet.ts';
+import { ShapeError } from './json.ts';
 import { type Answer, away, type LocalApi, localApi } from './local_api.ts';
-import { pairOf, ShapeError, serveConfigOf, statusOf, whoIs } from './parse.ts';
+import { pairOf, serveConfigOf, statusOf, whoIs } from './parse.ts';
+import { networkOf } from './parse_network.ts';
 
 const DOMAIN = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/i;
 /** A certificate that has to be made first takes a round with its authority. */
 const CERTIFICATE_MS = 120_000;
 /** Since then grants can be asked for as they are for a service. */
 const BY_SERVICE = [1, 100] as const;
+
+/** Some thousands of machines: tailscaled writes about 1.7 KiB for each. */
+const MOST_NETWORK_BYTES = 8 * 1024 * 1024;
+const NETWORK_MS = 4_000;
+
+/** For who shows the tailnet; what decides who somebody is never asks for all of it. */
+export async function networkAt(socket: string, o: TailnetAsk & { peers: boolean }): Promise<TailnetNetwork> {
+  const ask = (peers: boolean) => {
+    const api = localApi({ socket, patienceMs: NETWORK_MS, mostBytes: MOST_NETWORK_BYTES });
+    const query: Record<string, string> = peers ? {} : { peers: 'false' };
+    return asked(api, { what: 'status', query, signal: o.signal }, (text) => networkOf(text, { peers }));
+  };
+  if (!o.peers) return ask(false);
+  try {
+    return await ask(true);
+  } catch (thrown) {
+    o.signal?.throwIfAborted();
+    // A tailnet that is too large, or takes too long to be told: what this machine is can be known all the same.
+    const without = await ask(false);
+    return { ...without, whyNoPeers: toOpsError(thrown).message };
+  }
+}
 
 export function createTailnet(o: { socket: string; patienceMs?: number; mostBytes?: number }): TailnetHost {
   const api = localApi(o);

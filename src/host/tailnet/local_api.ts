@@ -126,9 +126,9 @@ function patience(ms: number, fire: () => void): () => void {
 
 const RETRY_MS = 2_000;
 
-/** Nobody is let in meanwhile; callers may hear that, and no more. */
+/** Nobody is let in meanwhile: policy/tailnet_guard.ts says that, and callers hear no more. */
 export const away = (what: string, hint: string, cause?: unknown): OpsError =>
-  new OpsError('unavailable', `tailscaled ${what}, so nobody of the tailnet can be recognised.`, {
+  new OpsError('unavailable', `tailscaled ${what}.`, {
     hint,
     retryAfterMs: RETRY_MS,
     cause,

@@ -3,39 +3,8 @@
  * grant, no name) where it only adds. Numeric ids are not read: they may exceed 2^53. `AuthURL` of a status is a secret of sorts and
  * is left behind here.
  */
-import type { ServeConfig, Served, TailnetStatus, WhoIs } from '../../core/tailnet.ts';
-
-type Json = { readonly [key: string]: unknown };
-
-const isRecord = (v: unknown): v is Json => typeof v === 'object' && v !== null && !Array.isArray(v);
-const recordOf = (v: unknown): Json => (isRecord(v) ? v : {});
-const textOf = (v: unknown): string | null => (typeof v === 'string' && v !== '' ? v : null);
-const textsOf = (v: unknown): string[] => (Array.isArray(v) ? v.filter((x) => typeof x === 'string') : []);
-const isSet = (v: unknown): boolean => v !== undefined && v !== null && v !== 0 && v !== '' && v !== false;
-
-/** Throws what is missing. */
-export class ShapeError extends Error {
-  override readonly name = 'ShapeError';
-}
-
-function json(text: string): Json {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    throw new ShapeError('it is no JSON');
-  }
-  if (!isRecord(body)) throw new ShapeError('it is no object');
-  return body;
-}
-
-/** Go writes the year 1 where it means never. */
-function timeOf(v: unknown): number | null {
-  const ms = typeof v === 'string' ? Date.parse(v) : Number.NaN;
-  return Number.isNaN(ms) || ms <= 0 ? null : ms;
-}
-
-const withoutDot = (name: string | null) => name?.replace(/\.$/, '') ?? null;
+import type { Answered, ServeConfig, Served, TailnetStatus, WhoIs } from '../../core/tailnet.ts';
+import { isRecord, isSet, type Json, json, recordOf, ShapeError, textOf, textsOf, timeOf, withoutDot } from './json.ts';
 
 export function whoIs(text: string): WhoIs {
   const { Node: node, UserProfile: user, CapMap: grants } = json(text);
@@ -63,8 +32,9 @@ export function whoIs(text: string): WhoIs {
   };
 }
 
-export function statusOf(text: string): TailnetStatus {
-  const body = json(text);
+export const statusOf = (text: string): TailnetStatus => statusIn(json(text));
+
+export function statusIn(body: Json): TailnetStatus {
   const self = recordOf(body.Self);
   const state = textOf(body.BackendState);
   if (state === null) throw new ShapeError('BackendState is missing');
@@ -77,8 +47,23 @@ export function statusOf(text: string): TailnetStatus {
     tags: textsOf(self.Tags),
     keyExpiresAtMs: timeOf(self.KeyExpiry),
     certDomains: textsOf(body.CertDomains),
-    health: textsOf(body.Health),
+    health: textsOf(body.Health).map(withoutSignIn),
+    magicDns: switched(recordOf(body.CurrentTailnet).MagicDNSEnabled),
+    suffix: textOf(recordOf(body.CurrentTailnet).MagicDNSSuffix) ?? textOf(body.MagicDNSSuffix),
+    services: isRecord(self.CapMap) ? servicesIn(self.CapMap['service-host']) : null,
   };
+}
+
+const switched = (v: unknown): boolean | null => (typeof v === 'boolean' ? v : null);
+
+/** Whoever opens such an address decides whose machine this is. */
+const withoutSignIn = (text: string): string =>
+  text.replace(/https?:\/\/\S+/g, (url) => (/\/a\/\S/.test(url) ? '(address to sign in left out)' : url));
+
+/** `[{"svc:web": ["100.…"]}]`: the addresses that control has given to the services of this host. */
+function servicesIn(said: unknown): string[] {
+  const names = (Array.isArray(said) ? said : []).flatMap((mapping) => Object.keys(recordOf(mapping)));
+  return [...new Set(names)].filter((name) => name.startsWith('svc:'));
 }
 
 /** The node's own config, each of a foreground session, and each of a service: what is open in one is open. */
@@ -97,30 +82,36 @@ export function serveConfigOf(text: string): ServeConfig {
   const funnelled = (port: string) => [...funnels].some((at) => at.endsWith(`:${port}`));
 
   const served: Served[] = [];
+  const answered: Answered[] = [];
   for (const { config, service } of scopes) {
+    const ports = recordOf(config.TCP);
     for (const [at, web] of Object.entries(recordOf(config.Web)))
-      for (const [path, handler] of Object.entries(recordOf(recordOf(web).Handlers))) {
-        const target = textOf(recordOf(handler).Proxy);
-        const capabilities = textsOf(recordOf(handler).AcceptAppCaps);
+      for (const [path, said] of Object.entries(recordOf(recordOf(web).Handlers))) {
+        const handler = recordOf(said);
+        const tls = !isSet(recordOf(ports[at.slice(at.lastIndexOf(':') + 1)]).HTTP);
+        const way = { at, path, service, funnel: funnels.has(at), tls };
+        const target = textOf(handler.Proxy);
+        const kind = ANSWERS.find(([key]) => isSet(handler[key]))?.[1];
         if (target !== null)
-          served.push({ at, kind: 'proxy', path, target, service, funnel: funnels.has(at), capabilities });
+          served.push({ ...way, kind: 'proxy', target, capabilities: textsOf(handler.AcceptAppCaps) });
+        else if (kind !== undefined) answered.push({ ...way, kind });
       }
-    for (const [port, tcp] of Object.entries(recordOf(config.TCP))) {
-      const target = textOf(recordOf(tcp).TCPForward);
-      if (target !== null)
-        served.push({
-          at: `*:${port}`,
-          kind: 'tcp',
-          path: '',
-          target,
-          service,
-          funnel: funnelled(port),
-          capabilities: [],
-        });
+    for (const [port, said] of Object.entries(ports)) {
+      const target = textOf(recordOf(said).TCPForward);
+      const way = { at: `*:${port}`, path: '', service, funnel: funnelled(port) };
+      const tls = isSet(recordOf(said).TerminateTLS);
+      if (target !== null) served.push({ ...way, kind: 'tcp', target, tls, capabilities: [] });
     }
+    if (isSet(config.Tun)) answered.push({ at: '*', path: '', service, funnel: false, tls: false, kind: 'tun' });
   }
-  return { served, funnels: [...funnels] };
+  return { served, answered, funnels: [...funnels] };
 }
+
+const ANSWERS = [
+  ['Path', 'files'],
+  ['Text', 'text'],
+  ['Redirect', 'redirect'],
+] as const;
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]+?-----END \1-----\n?/g;
 

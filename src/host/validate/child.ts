@@ -105,5 +105,10 @@ async function look(kind: string, path: string): Promise<Found> {
   }
 }
 
-const [kind = '', path = ''] = argv.slice(2);
-stdout.write(`${JSON.stringify(await look(kind, path))}\n`);
+/** No `await` at the top: in the single executable this is no module. */
+async function main(): Promise<void> {
+  const [kind = '', path = ''] = argv.slice(2);
+  stdout.write(`${JSON.stringify(await look(kind, path))}\n`);
+}
+
+void main();

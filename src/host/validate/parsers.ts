@@ -1,12 +1,10 @@
 /** JSON, YAML and TOML, asked of a child process (child.ts), which is killed in time. Believes nothing of what it prints unseen. */
-import { fileURLToPath } from 'node:url';
 import { OpsError, toOpsError } from '../../core/errors.ts';
 import type { Verdict } from '../../core/validate.ts';
 import type { execOurs } from '../exec.ts';
+import { programFile } from '../program.ts';
 import type { Known } from './known.ts';
 
-/** Beside us in the sources and in the bundle, under another name. */
-const PROGRAM = fileURLToPath(import.meta.url).endsWith('.ts') ? './child.ts' : './validate.mjs';
 const TIMEOUT_MS = 5_000;
 
 export async function askParser(
@@ -18,8 +16,7 @@ export async function askParser(
 ): Promise<Verdict> {
   const unknown = (why: string): Verdict => ({ by, result: 'unknown', why, line: null });
   try {
-    const program = fileURLToPath(new URL(PROGRAM, import.meta.url));
-    const { code, stdout } = await run(program, {
+    const { code, stdout } = await run(programFile('validate'), {
       args: [kind, path],
       timeoutMs,
       maxBytes: 64 * 1024,
