@@ -29,8 +29,10 @@ import { sweep as netSweep } from '../tests/net/sweep_soak.ts';
 import { timing } from '../tests/net/timing_soak.ts';
 import { compare } from '../tests/policy/access_cases.ts';
 import { lacking as debianLacking } from '../tests/shipping/debian.ts';
+import { installSoak } from '../tests/shipping/install_soak.ts';
 import { fromClone, fromRelease } from '../tests/shipping/newcomer.ts';
 import { auditSoak } from '../tests/store/audit_soak.ts';
+import { backupSoak } from '../tests/store/backup_soak.ts';
 import { roundtrip } from '../tests/tools/file_roundtrip.ts';
 import { filesSoak } from '../tests/tools/files_soak.ts';
 import { type Trial, trial } from '../tests/tools/log_digest_seed.ts';
@@ -307,6 +309,19 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
         const ok = stopped === null && (!name || ours.ms <= 3 * (others[0]?.ms ?? 0));
         return { what, seen: seen.join(', '), want: name ? '<= 3 times' : '-', ok };
       });
+    },
+  },
+  backup: {
+    about:
+      '60 backups beside four writers, of which one is killed now and then; each verified and restored (about two minutes)',
+    async run() {
+      const s = await backupSoak({ writers: 4, backups: 60 });
+      const row = (what: string, seen: string | number, want: string, ok: boolean) => ({ what, seen, want, ok });
+      return [
+        row('not of one moment, or not restored', s.wrong.slice(0, 3).join('; ') || 0, '0', s.wrong.length === 0),
+        row('MiB of one', (s.bytes / 1024 / 1024).toFixed(1), '–', true),
+        row('ms for one, verified: median, worst', `${s.middleMs.toFixed(0)}, ${s.worstMs.toFixed(0)}`, '–', true),
+      ];
     },
   },
   audit: {
@@ -672,6 +687,43 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
         row(`${s.where}: ms, du -x`, `${s.ms.toFixed(0)}, ${s.duMs.toFixed(0)}`, '<= 2 times', s.ms <= 2 * s.duMs),
         row(`${s.where}: MiB that three walks left`, s.grewMiB.toFixed(0), '< 64', s.grewMiB < 64),
       ]);
+    },
+  },
+  install: {
+    about:
+      'install.sh, five upgrades and five rollbacks under 20 calls a second, on Debian 12 and 13, by nspawn and LXC (about 10 minutes)',
+    async run() {
+      const row = (what: string, seen: string | number, want: string, ok: boolean) => ({ what, seen, want, ok });
+      const missing = debianLacking().join(', ');
+      if (missing) return [row('SKIPPED, lacking', missing, '-', process.env.CI !== 'true')];
+      return (await installSoak(5)).flatMap(({ where, life, left, installMs }) => {
+        const errors = Object.entries(life.seen.errors);
+        return [
+          row(`${where}: s to install`, (installMs / 1000).toFixed(1), '-', true),
+          row(
+            `${where}: upgrades / rollbacks`,
+            `${life.upgrades} / ${life.rollbacks}`,
+            '5 / 5',
+            life.upgrades === 5 && life.rollbacks === 5,
+          ),
+          row(
+            `${where}: calls / answered`,
+            `${life.seen.calls} / ${life.seen.answered}`,
+            'equal',
+            life.seen.calls === life.seen.answered && life.seen.calls > 200,
+          ),
+          row(`${where}: errors`, errors.length ? JSON.stringify(life.seen.errors) : 0, '0', errors.length === 0),
+          row(`${where}: slowest call, ms`, life.seen.slowestMs, '-', true),
+          row(
+            `${where}: a version that cannot read the store`,
+            life.unreadable[0] ?? 0,
+            '0',
+            life.unreadable.length === 0,
+          ),
+          row(`${where}: status differs`, life.statuses[0] ?? 0, '0', life.statuses.length === 0),
+          row(`${where}: left by the uninstall`, left.join(' ') || 0, '0', left.length === 0),
+        ];
+      });
     },
   },
   image: {

@@ -84,7 +84,8 @@ export async function writeFile(
 export async function lookAtFile(path: string, signal: AbortSignal): Promise<{ bytes: number; sha256: string } | null> {
   if (!lstatSync(path, { throwIfNoEntry: false })?.isFile()) return null;
   await using file = await open(path, PLAIN);
-  return hashed(file, null, (await file.stat()).size, signal);
+  // Awaited here: returned as it is, it would go on after the file is closed.
+  return await hashed(file, null, (await file.stat()).size, signal);
 }
 
 /** Every file and folder of it. Together at the end: one by one they would each wait for the disk. */

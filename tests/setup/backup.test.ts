@@ -1,6 +1,6 @@
 /** Backups of the state: what is good, what is kept, what a restore may do; and what is left when any of it is killed or the disk is full. */
 import { execFile, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   appendFileSync,
@@ -32,6 +32,7 @@ import {
 import { openAudit } from '../../src/store/audit.ts';
 import { auditFiles } from '../../src/store/audit_files.ts';
 import { auditTail } from '../../src/store/audit_verify.ts';
+import { openBlobs } from '../../src/store/blobs.ts';
 import { openDb } from '../../src/store/db.ts';
 import { openReceipts } from '../../src/store/receipts.ts';
 import { finishRestore } from '../../src/store/restore.ts';
@@ -156,6 +157,20 @@ describe('what is good', () => {
     expect((await h.verify()).ok).toBe(true);
     writeFileSync(join(backup.path, 'audit', 'more.jsonl'), '{}');
     expect((await h.verify()).problems).toContain('audit/more.jsonl does not belong to it');
+  });
+
+  it('files of many pieces are copied and looked at whole', async () => {
+    const h = house();
+    const bytes = randomBytes(5_000_001);
+    const put = openBlobs(join(h.stateDir, 'blobs')).put(bytes);
+    const db = openDb(openState(h.stateDir), log);
+    db.tx((sql) => sql.run('INSERT INTO blobs VALUES (?, ?)', put.sha, put.bytes));
+    db.close();
+    const { backup } = await h.make();
+    expect(backup.bytes).toBeGreaterThan(5_000_000);
+    for (let i = 0; i < 5; i++) expect(await h.verify()).toEqual({ ok: true, problems: [], notes: [] });
+    await h.put(backup.name);
+    expect(openBlobs(join(h.stateDir, 'blobs')).get(put.sha)?.length).toBe(bytes.length);
   });
 
   it('a path in the manifest never leads out of it', async () => {

@@ -23,7 +23,9 @@ const receipts = openReceipts(state, db, { self });
 const kept = openKept(db);
 const tokens = openTokens(state, log);
 
-for (let i = 0; ; i++) {
+const parent = process.ppid;
+// Whoever started it may be killed: nobody else would end it.
+for (let i = 0; process.ppid === parent; i++) {
   const call = `${process.pid}-${i}`;
   audit.append('intent', { call, tool: 'file_write', args: { text: 'x'.repeat(300) } }, { durable: true });
   const id = receipts.prepare({
