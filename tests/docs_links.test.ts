@@ -87,10 +87,9 @@ test.each(pages.filter((p) => p !== 'CHANGELOG.md'))('%s: its commands can be ty
 });
 
 test('the looks see a dead link, a dead heading, a wrong command and a wrong flag', () => {
-  expect(brokenLinks('docs/faq.md', 'see [a](nowhere.md), [b](#none), [c](../README.md#deckhand), `[d](none)`')).toEqual([
-    'nowhere.md: no such file',
-    '#none: no such heading',
-  ]);
+  expect(
+    brokenLinks('docs/faq.md', 'see [a](nowhere.md), [b](#none), [c](../README.md#deckhand), `[d](none)`'),
+  ).toEqual(['nowhere.md: no such file', '#none: no such heading']);
   const text =
     '```\nsudo deckhand tokne add x\ndeckhand token add x --rol viewer\ndeckhand token list | less --x\n```\n`deckhand doctr` `deckhand undo`';
   expect(wrongCommands(text)).toEqual([

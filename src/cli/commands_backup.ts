@@ -39,7 +39,7 @@ export const BACKUP_COMMANDS: readonly Command[] = [
     usage: '[BACKUP]',
     summary: 'Check that a backup is whole and can be restored; the newest, or one by name or path.',
     details:
-      'Hashes of all files, SQLite’s own check, the chain of the audit, the tokens. Changes no byte. Exit code 1 when it is bad.',
+      'Hashes of all files, SQLite’s own check, the chain of the audit, the tokens. Changes no byte. Exit code 1: it is bad.',
     options: [FROM, { name: 'all', kind: 'boolean', text: 'Each of them.' }, JSON_TOO],
     positionals: [0, 1],
   },
