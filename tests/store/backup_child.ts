@@ -7,7 +7,8 @@ import { openReceipts } from '../../src/store/receipts.ts';
 import { openState } from '../../src/store/state.ts';
 import { openTokens } from '../../src/store/tokens.ts';
 
-const [, , dir = '', few = ''] = process.argv;
+/** `pauseMs` between two rounds; without it as fast as it goes: ten thousand contents a minute, which no backup is made for. */
+const [, , dir = '', few = '', pauseMs = ''] = process.argv;
 const quiet = () => {};
 const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 const state = openState(dir);
@@ -46,5 +47,5 @@ for (let i = 0; process.ppid === parent; i++) {
   if (i % 50 === 10) tokens.add({ name: `t${process.pid}`, role: 'viewer' });
   if (i % 50 === 40) tokens.revoke(`t${process.pid}`);
   if (i === 20) process.stdout.write('ready\n');
-  if (i % 10 === 0) await new Promise((done) => setTimeout(done, 1));
+  if (pauseMs || i % 10 === 0) await new Promise((done) => setTimeout(done, Number(pauseMs || 1)));
 }

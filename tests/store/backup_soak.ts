@@ -16,7 +16,7 @@ export async function backupSoak(o: { writers: number; backups: number }) {
   const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
   const running: ChildProcess[] = [];
   const start = async () => {
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'backup_child.ts'), stateDir, 'few'], {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'backup_child.ts'), stateDir, 'few', '100'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     running.push(child);
