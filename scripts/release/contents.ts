@@ -18,6 +18,15 @@ const FILES = ['bin/deckhand.mjs', 'README.md', 'CHANGELOG.md', 'LICENSE', 'SECU
 export const nameOf = (arch: Arch): string => `deckhand-${version}-linux-${arch}`;
 
 export async function releaseTarball(arch: Arch, epochS: number): Promise<Buffer> {
+  const entries = await releaseEntries(arch, epochS);
+  return tarball(
+    entries.map((e) => ({ ...e, path: `${nameOf(arch)}/${e.path}` })),
+    epochS,
+  );
+}
+
+/** Paths below the tarball's folder. */
+export async function releaseEntries(arch: Arch, epochS: number): Promise<Entry[]> {
   const { files, metafile } = await bundle();
   const node = nodeOf(arch);
   const text = (path: string, data: string): Entry => ({ path, data: Buffer.from(data) });
@@ -36,11 +45,7 @@ export async function releaseTarball(arch: Arch, epochS: number): Promise<Buffer
     { path: 'node/LICENSE', data: node.licence },
     text('sbom.cdx.json', sbom({ metafile, node, epochS, parts })),
   ];
-  const folder = nameOf(arch);
-  return tarball(
-    [...entries, text('SHA256SUMS', sums(entries))].map((e) => ({ ...e, path: `${folder}/${e.path}` })),
-    epochS,
-  );
+  return [...entries, text('SHA256SUMS', sums(entries))];
 }
 
 /** Tracked, or new and not ignored: the latter only while somebody works on it, for a release wants a clean checkout. */

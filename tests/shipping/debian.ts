@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -62,6 +63,8 @@ export async function bareRootfs(suite: Suite): Promise<string> {
       const made = await command('debootstrap', args, { DEBIAN_FRONTEND: 'noninteractive' }, 280_000);
       if (made.code !== 0)
         throw new Error(`debootstrap: ${made.code}\n${made.out.slice(-2000)}${made.err.slice(-2000)}`);
+      // It becomes a root folder, which everybody enters: mkdtemp let nobody in.
+      chmodSync(part, 0o755);
       renameSync(part, bare(suite));
     } finally {
       rmdirSync(lock);

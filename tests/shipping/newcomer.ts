@@ -3,12 +3,13 @@
  * home, an empty npm cache, a clone. Times each step. Which lines those are the pages decide; only their placeholders are filled in here.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { root } from '../e2e/product.ts';
 import { bootDebian } from './debian.ts';
+import { released, VERSION, writeReleases } from './releases.ts';
 
 export interface Step {
   what: string;
@@ -43,7 +44,14 @@ export async function fromClone(o: { ms: number }): Promise<Path> {
   mkdirSync(home);
   // Without the checkout's own programs: a newcomer has whatever Node the system has.
   const path = (process.env.PATH ?? '').split(':').filter((p) => !p.includes('node_modules'));
-  const env = { PATH: path.join(':'), HOME: home, npm_config_registry: registry(), DECKHAND_HTTP_PORT: '0' };
+  const env = {
+    PATH: path.join(':'),
+    HOME: home,
+    npm_config_registry: registry(),
+    DECKHAND_HTTP_PORT: '0',
+    // Root's own would be the machine's, where there may be one already.
+    DECKHAND_STATE_DIR: join(dir, 'state'),
+  };
   const lines = typed('README.md', 'npm start').map((line) => line.replace('REPOSITORY', `--quiet '${root}'`));
   if (lines.length !== 2) throw new Error(`the README now begins with ${lines.length} lines: ${lines.join(' / ')}`);
   const [clone = '', start = ''] = lines;
@@ -85,17 +93,10 @@ export async function fromClone(o: { ms: number }): Promise<Path> {
 
 /** From a release's tarball on a bare Debian to a running service that answers a call: the first block of the guide. */
 export async function fromRelease(o: { ms: number }): Promise<Path> {
-  const dir = mkdtempSync(join(tmpdir(), 'deckhand-newcomer-'));
   const debian = await bootDebian('trixie', 'nspawn');
   try {
-    const made = spawnSync(
-      process.execPath,
-      ['scripts/release.ts', '--only', 'tarball', '--allow-dirty', '--out', dir],
-      { cwd: root, encoding: 'utf8' },
-    );
-    if (made.status !== 0) throw new Error(`npm run release: ${made.stderr}`);
-    // Both files, as they are downloaded.
-    for (const file of readdirSync(dir)) copyFileSync(join(dir, file), join(debian.share, file));
+    // Packed more lightly than a release: else the same files, and both files lie there as they are downloaded.
+    writeReleases(debian.share, { [VERSION]: await released() });
     await debian.sh('mkdir /root/new && cp /share/deckhand-* /share/SHA256SUMS /root/new/');
     const steps: Step[] = [];
     let token = '';
@@ -121,7 +122,6 @@ export async function fromRelease(o: { ms: number }): Promise<Path> {
     return { steps, answer: said };
   } finally {
     await debian.close();
-    rmSync(dir, { recursive: true, force: true });
   }
 }
 
