@@ -14,11 +14,8 @@ const TOOL = 'system_metrics';
 const ARGUMENTS = { groups: ['kernel'] };
 const ROUNDS = 5;
 const ROUND_MS = 1_200;
-/**
- * Compiled before it is timed, all alike. The references, of a page of code, are in a tenth of a second; ours takes some 20,000 calls, and
- * until then V8's own threads cost more than a call. With less the first row of all measured the compiler.
- */
-const WARM_MS = 6_000;
+/** Compiled before it is timed, all alike. */
+const WARM_MS = 1_500;
 const CLIENTS = [1, 16, 100];
 /** Calls a second that every one of them can do. */
 const PACE = 1_000;

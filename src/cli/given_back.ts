@@ -2,7 +2,7 @@
  * What a start, or a load that is over, leaves behind, given back to the system. V8 keeps garbage until the process has grown by as much
  * again: over stdio 5 MB of some 70, in each window of each client; in a server what a thousand calls a second made, for as long as nobody
  * calls. Decides when it is collected: over stdio once, a while after everything is loaded and the compile cache is written (it would
- * else be written without what was collected); in a server when it is quiet and has grown, because it takes some 50 ms.
+ * else be written without what was collected); in a server when it is quiet and has grown, because it takes 50 to 150 ms.
  */
 
 /** The launcher writes the cache 1.5 s after the start. */
