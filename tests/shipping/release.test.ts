@@ -83,8 +83,8 @@ describe('what is in it', () => {
   test('nothing of the machine that made it, of a registry, or of a Deckhand that runs there', () => {
     const ours = files().filter((e) => !/\/node\/|\.(?:png|svg)$/.test(e.path));
     const registry = spawnSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8', cwd: root }).stdout.trim();
-    const host = URL.canParse(registry) ? new URL(registry).host : 'registry.npmjs.org';
-    const words = [root.replace(/\/$/, ''), dir, host, ...(homedir() === '/root' ? [] : [homedir()])];
+    const host = URL.canParse(registry) ? [new URL(registry).host] : [];
+    const words = [root.replace(/\/$/, ''), dir, ...host, ...(homedir() === '/root' ? [] : [homedir()])];
     if (hostname().length > 8) words.push(hostname());
     for (const { path, data } of ours) {
       const text = data.toString('utf8');

@@ -1,40 +1,7 @@
-/** Files of root's that are there whole or not at all, and a folder of them on the disk. Decides nothing about what is in them. */
-import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fchmodSync,
-  fsyncSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+/** Files and links as they are, and a folder of files on the disk. Decides nothing about what is in them. */
+import { closeSync, fsyncSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { syncFolder } from '../../store/write_whole.ts';
-
-export function put(path: string, content: string, mode: number): void {
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-  const fd = openSync(temporary, 'wx', mode);
-  try {
-    try {
-      // Whatever the umask took.
-      fchmodSync(fd, mode);
-      const bytes = Buffer.from(content);
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(temporary, path);
-  } finally {
-    rmSync(temporary, { force: true });
-  }
-  syncFolder(dirname(path));
-}
 
 /** Null where there is no such file. */
 export function textOf(path: string): string | null {

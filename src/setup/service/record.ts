@@ -15,8 +15,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { OpsError } from '../../core/errors.ts';
-import { syncFolder } from '../../store/write_whole.ts';
-import { put } from './files.ts';
+import { syncFolder, writeWhole } from '../../store/write_whole.ts';
 import type { Place } from './place.ts';
 
 export interface Wanted {
@@ -71,7 +70,7 @@ export function readInstalled(place: Place): Installed | null {
 }
 
 export const writeInstalled = (place: Place, record: Installed): void =>
-  put(place.record, `${JSON.stringify({ format: 1, ...record }, null, 2)}\n`, 0o644);
+  writeWhole(place.record, `${JSON.stringify({ format: 1, ...record }, null, 2)}\n`, 0o644);
 
 /** The version that the link names; null where there is none. */
 export function currentVersion(place: Place): string | null {

@@ -6,7 +6,8 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { OpsError } from '../../core/errors.ts';
-import { put, readlinkOr, textOf } from './files.ts';
+import { writeWhole } from '../../store/write_whole.ts';
+import { readlinkOr, textOf } from './files.ts';
 import type { Address } from './health.ts';
 import { textOf as addressText } from './health.ts';
 import { type Machine, must, show } from './machine.ts';
@@ -53,13 +54,13 @@ export async function planFor(m: Machine, target: Target, o: { start: boolean; f
   for (const [path, content] of files.write)
     add('write', shown(place, path), true, () => {
       mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-      put(path, content, 0o644);
+      writeWhole(path, content, 0o644);
     });
   for (const path of files.remove) add('remove', shown(place, path), true, () => rmSync(path, { force: true }));
   add('user', `the user ${USER}, without a password or a shell`, m.user() === null, () => makeUser(m));
   folderSteps(m, add);
   add('config', `${shown(place, place.config)} (kept when it is there)`, textOf(place.config) === null, () =>
-    put(place.config, CONFIG, 0o644),
+    writeWhole(place.config, CONFIG, 0o644),
   );
   add(
     'link',
