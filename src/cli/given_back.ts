@@ -21,7 +21,8 @@ export function giveBackWhenQuiet(): void {
   const v8 = process.getBuiltinModule('node:v8');
   const held = () => v8.getHeapStatistics().total_heap_size;
   let seen = performance.eventLoopUtilization();
-  let kept = 0;
+  // What a start leaves is not worth a pause.
+  let kept = held();
   setInterval(() => {
     const { utilization } = performance.eventLoopUtilization(seen);
     seen = performance.eventLoopUtilization();

@@ -56,8 +56,13 @@ test('a server collects when it is quiet and has grown, and not again until it h
     heap = 20;
   });
   giveBackWhenQuiet();
+  utilization = 0.01;
   vi.advanceTimersByTime(60_000);
-  expect(collect).not.toHaveBeenCalled();
+  expect(collect, 'as it was started').not.toHaveBeenCalled();
+  utilization = 0.5;
+  heap = 90;
+  vi.advanceTimersByTime(60_000);
+  expect(collect, 'in the middle of its work').not.toHaveBeenCalled();
   utilization = 0.01;
   vi.advanceTimersByTime(15_000);
   expect(collect).toHaveBeenCalledTimes(1);
