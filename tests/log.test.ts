@@ -252,10 +252,12 @@ test('lines that were dropped are counted in the log once somebody reads, and ev
   await new Promise((r) => run.stdout?.once('data', r));
   run.stderr?.resume();
   let text = '';
-  let asked = false;
+  let asked: NodeJS.Timeout | undefined;
   run.stderr?.on('data', (d) => {
     text += d;
-    if (text.length > 5000 && !asked) asked = run.kill('SIGUSR2');
+    // Once nothing comes any more: while the pipe is still full, the next line finds no room either.
+    clearTimeout(asked);
+    asked = setTimeout(() => run.kill('SIGUSR2'), 200);
   });
   await new Promise((r) => run.once('close', r));
   const lines = text.trimEnd().split('\n');
