@@ -696,10 +696,13 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
       const row = (what: string, seen: string | number, want: string, ok: boolean) => ({ what, seen, want, ok });
       const missing = debianLacking().join(', ');
       if (missing) return [row('SKIPPED, lacking', missing, '-', process.env.CI !== 'true')];
-      return (await installSoak(5)).flatMap(({ where, life, left, installMs }) => {
+      return (await installSoak(5)).flatMap(({ where, life, left, installMs, exposure }) => {
         const errors = Object.entries(life.seen.errors);
         return [
           row(`${where}: s to install`, (installMs / 1000).toFixed(1), '-', true),
+          row(`${where}: exposure`, exposure, '2.0 at most', exposure <= 2),
+          // It would have thrown: another process has to answer.
+          row(`${where}: stopped processes replaced by the watchdog`, 1, '1', true),
           row(
             `${where}: upgrades / rollbacks`,
             `${life.upgrades} / ${life.rollbacks}`,

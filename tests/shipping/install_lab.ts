@@ -151,6 +151,27 @@ export async function until(what: string, ms: number, is: () => Promise<boolean>
     if (Date.now() > end) throw new Error(`${what} did not come within ${ms} ms`);
 }
 
+/** By `systemd-analyze security`: 0 is shut, 10 is open. */
+export async function exposure(debian: Debian): Promise<number> {
+  const { out } = await debian.run(['systemd-analyze', 'security', '--no-pager', 'deckhand.service']);
+  return Number(/exposure level for deckhand\.service: ([\d.]+)/.exec(out)?.[1]);
+}
+
+/** It is stopped in its tracks: systemd notices, and another process answers. */
+export async function hangs(debian: Debian): Promise<void> {
+  const dropIn = '/run/systemd/system/deckhand.service.d';
+  await debian.sh(
+    `mkdir -p ${dropIn}; printf "[Service]\\nWatchdogSec=4\\n" >${dropIn}/60-test.conf; systemctl daemon-reload; systemctl restart deckhand`,
+  );
+  const pid = (await debian.run(['systemctl', 'show', '-P', 'MainPID', 'deckhand'])).out.trim();
+  await debian.sh(`kill -STOP ${pid}`);
+  await until('another process', 60_000, async () => {
+    const s = await statusOf(debian);
+    return s.running.healthy && String((s.running as { pid?: number }).pid) !== pid;
+  });
+  await debian.sh(`rm ${dropIn}/60-test.conf; systemctl daemon-reload; systemctl restart deckhand`);
+}
+
 export interface Life {
   upgrades: number;
   rollbacks: number;

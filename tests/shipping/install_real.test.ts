@@ -77,25 +77,9 @@ describe.skipIf(!real)('an installed service', () => {
       differs: [],
       running: { version: VERSION, healthy: true, active: 'active' },
     });
-    const score = /exposure level for deckhand\.service: ([\d.]+)/.exec(
-      (await debian.run(['systemd-analyze', 'security', '--no-pager', 'deckhand.service'])).out,
-    );
-    expect(Number(score?.[1])).toBeLessThanOrEqual(2);
-
-    // It hangs: systemd notices, and starts it again.
-    await debian.sh(
-      'mkdir -p /run/systemd/system/deckhand.service.d; printf "[Service]\\nWatchdogSec=4\\n" >/run/systemd/system/deckhand.service.d/60-test.conf; systemctl daemon-reload',
-    );
+    expect(await lab.exposure(debian)).toBeLessThanOrEqual(2);
     await lab.allowManyCalls(debian);
-    const pid = (await debian.run(['systemctl', 'show', '-P', 'MainPID', 'deckhand'])).out.trim();
-    await debian.sh(`kill -STOP ${pid}`);
-    await lab.until('another process', 60_000, async () => {
-      const s = await lab.statusOf(debian);
-      return s.running.healthy && String((s.running as { pid?: number }).pid) !== pid;
-    });
-    await debian.sh(
-      'rm /run/systemd/system/deckhand.service.d/60-test.conf; systemctl daemon-reload; systemctl restart deckhand',
-    );
+    await lab.hangs(debian);
 
     const later = made.later[0] ?? '';
     const life = await lab.upAndDown(debian, [later, later], made.names);

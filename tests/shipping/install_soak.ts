@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bootDebian, type How, type Suite } from './debian.ts';
-import { allowManyCalls, type Life, makeReleases, paths, share, upAndDown } from './install_lab.ts';
+import { allowManyCalls, exposure, hangs, type Life, makeReleases, paths, share, upAndDown } from './install_lab.ts';
 import { VERSION } from './releases.ts';
 
 const WHERE: [Suite, How][] = [
@@ -18,6 +18,8 @@ export interface Soaked {
   where: string;
   life: Life;
   installMs: number;
+  /** Of the unit alone. */
+  exposure: number;
   left: string[];
 }
 
@@ -36,14 +38,16 @@ export async function installSoak(rounds: number): Promise<Soaked[]> {
           ms: 180_000,
         });
         const installMs = Date.now() - from;
+        const score = await exposure(debian);
         await allowManyCalls(debian);
+        await hangs(debian);
         const life = await upAndDown(debian, later, names);
         await debian.run(['deckhand', 'service', 'uninstall', '--purge', '--yes'], { ms: 180_000 });
         const left = (await paths(debian)).filter(
           (p) =>
             !before.includes(p) && !/^\/etc\/(?:(?:sysusers|tmpfiles)\.d|(?:passwd|group|shadow|gshadow)-)$/.test(p),
         );
-        out.push({ where: `${NUMBER[suite]}, ${how}`, life, installMs, left });
+        out.push({ where: `${NUMBER[suite]}, ${how}`, life, installMs, exposure: score, left });
         process.stderr.write(`  ${NUMBER[suite]}, ${how}: ${JSON.stringify(life.seen)}\n`);
       } finally {
         await debian.close();
