@@ -37,17 +37,23 @@ export interface TokenSource {
 export function bearerPrincipal(tokens: TokenSource, secret: string): Principal | null {
   const record = tokens.find(secret);
   if (!record) return null;
-  const { scopes, credential } = ofRecord(record);
-  return {
+  const known = made.get(record);
+  if (known?.tokens === tokens) return known.principal;
+  const principal: Principal = {
     id: `token:${record.name}`,
     kind: 'token',
-    scopes,
-    credential,
+    scopes: new Set(record.scopes),
+    credential: { fingerprint: record.fingerprint },
     ...(record.roles?.length ? { roles: record.roles } : {}),
     expiresAtMs: record.expiresAtMs,
     valid: () => tokens.holds(record),
   };
+  made.set(record, { tokens, principal });
+  return principal;
 }
+
+/** Made once for as long as the token's file is what it was: each HTTP request asks for its principal anew, and what policy knows of one hangs on it. */
+const made = new WeakMap<TokenRecord, { tokens: TokenSource; principal: Principal }>();
 
 const MAKE_ONE =
   'On the host, `deckhand token add NAME --role viewer` makes one; send it as `Authorization: Bearer TOKEN`.';
@@ -95,17 +101,6 @@ export function createAuthenticate(ways: Ways): Authenticate {
 
 /** Tokens of the store and nothing else. */
 export const byToken = (find: Ways['find']): Authenticate => createAuthenticate({ find });
-
-/** Made once for as long as the token's file is what it was: each HTTP request asks for its principal anew. */
-const made = new WeakMap<TokenRecord, { scopes: ReadonlySet<Scope>; credential: Record<string, string> }>();
-function ofRecord(record: TokenRecord) {
-  let parts = made.get(record);
-  if (!parts) {
-    parts = { scopes: new Set(record.scopes), credential: { fingerprint: record.fingerprint } };
-    made.set(record, parts);
-  }
-  return parts;
-}
 
 /** Whoever is recognised comes with all that the owner's roles and entries give. */
 export function withGrants(access: Pick<Access, 'known'>, authenticate: Authenticate): Authenticate {

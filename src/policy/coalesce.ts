@@ -13,6 +13,8 @@ interface Group {
   work: Promise<unknown>;
   users: number;
   settled: boolean;
+  /** What came of it; null: nothing yet. */
+  done: { value: unknown } | null;
   stop: AbortController;
 }
 
@@ -28,7 +30,7 @@ export function createCoalescer(clock: Clock): Coalescer {
   function begin(key: string, now: number, start: (signal: AbortSignal) => Promise<unknown>): Group {
     for (const [k, g] of groups) if (now - g.at > WINDOW_MS || groups.size >= MAX_GROUPS) groups.delete(k);
     const stop = new AbortController();
-    const group: Group = { at: now, users: 0, settled: false, stop, work: Promise.resolve() };
+    const group: Group = { at: now, users: 0, settled: false, done: null, stop, work: Promise.resolve() };
     const drop = () => {
       if (groups.get(key) === group) groups.delete(key);
     };
@@ -36,6 +38,7 @@ export function createCoalescer(clock: Clock): Coalescer {
     group.work = start(stop.signal).then(
       (value) => {
         group.settled = true;
+        group.done = { value };
         return value;
       },
       (thrown) => {
@@ -54,6 +57,7 @@ export function createCoalescer(clock: Clock): Coalescer {
       const now = clock.elapsed();
       const known = groups.get(key);
       const group = known && now - known.at <= WINDOW_MS ? known : begin(key, now, start);
+      if (group.done && !caller.aborted) return group.done.value as T;
       group.users++;
       try {
         return (await raced(group.work, caller)) as T;

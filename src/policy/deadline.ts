@@ -53,6 +53,16 @@ export function raced<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     const aborted = () => reject(signal.reason as Error);
     if (signal.aborted) aborted();
     else signal.addEventListener('abort', aborted, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
+    const over = () => signal.removeEventListener('abort', aborted);
+    work.then(
+      (value) => {
+        over();
+        resolve(value);
+      },
+      (thrown) => {
+        over();
+        reject(thrown);
+      },
+    );
   });
 }

@@ -93,10 +93,14 @@ export async function execute(
     latest = x;
     progress(x);
   };
+  // The commonest. It ends with its caller's wait for it, so that nothing more has to be waited for, or told, afterwards.
+  if ('read' in approved && sharesRun(job))
+    return { raw: await shareRead(job, approved.read, d, e, p, report).finally(onEnd), status: 'done' };
+
   const asked = Promise.withResolvers<Turn>();
   job.turn = asked;
   const run =
-    'read' in approved ? runRead(job, approved.read, d, e, p, report) : runChange(job, approved, d, e, p, report);
+    'read' in approved ? runRead(job, approved.read, d.signal, e, p, report) : runChange(job, approved, d, e, p, report);
   const work = run.finally(onEnd);
   work.then(
     () => job.ended?.({}),
@@ -183,8 +187,29 @@ export async function execute(
   return { running: handle, turn };
 }
 
-/** Equal reads share one run; one more try where the other side was only busy. A change gets neither. */
-function runRead(
+/** One more try where the other side was only busy. A change gets none. */
+async function runRead(
+  job: Job,
+  tool: CatalogRead,
+  signal: AbortSignal,
+  e: Engine,
+  p: Policy,
+  report: (x: Progress) => void,
+): Promise<Record<string, unknown>> {
+  const once = () => tool.handler(job.input, context(job, signal, e, p, report));
+  try {
+    return await once();
+  } catch (thrown) {
+    if (!worthARetry(thrown) || signal.aborted) throw thrown;
+    await pause(RETRY_AFTER_MS, signal, p.clock);
+    return once();
+  }
+}
+
+const sharesRun = ({ tool, call }: Job) => !tool.perPrincipal && !tool.long && !call.progress;
+
+/** Equal reads share one run. */
+async function shareRead(
   job: Job,
   tool: CatalogRead,
   d: Deadline,
@@ -192,33 +217,19 @@ function runRead(
   p: Policy,
   report: (x: Progress) => void,
 ): Promise<Record<string, unknown>> {
-  const { who, call } = job;
-  const once = (signal: AbortSignal) => tool.handler(job.input, context(job, signal, e, p, report));
-  const twice = async (signal: AbortSignal) => {
-    try {
-      return await once(signal);
-    } catch (thrown) {
-      if (!worthARetry(thrown) || signal.aborted) throw thrown;
-      await pause(RETRY_AFTER_MS, signal, p.clock);
-      return once(signal);
-    }
-  };
-  if (tool.perPrincipal || tool.long || call.progress) return twice(d.signal);
-  const shared = e.coalescer.share(
-    `${tool.name} ${rightsOf(who.scopes)} ${boundsKey(job, p)} ${job.canonical}`,
+  const run = await e.coalescer.share(
+    `${tool.name} ${rightsOf(job.who.scopes)} ${boundsKey(job, p)} ${job.canonical}`,
     d.signal,
     (signal) => {
       // The group outlives the caller that began it, so it has a deadline of its own.
       const own = deadline(signal, timeoutOf(tool), p.clock);
-      return raced(twice(own.signal), own.signal)
+      return raced(runRead(job, tool, own.signal, e, p, report), own.signal)
         .then((raw) => ({ raw }))
         .finally(() => own[Symbol.dispose]());
     },
   );
-  return shared.then((run) => {
-    job.run = run;
-    return run.raw;
-  });
+  job.run = run;
+  return run.raw;
 }
 
 const rights = new WeakMap<ReadonlySet<Scope>, string>();

@@ -31,6 +31,8 @@ interface Whole {
   data: Data;
   marked: Data;
   paths: string[];
+  /** For models, where nothing was cut of it: whoever shares the run is answered with it, too. */
+  said?: Answer;
 }
 
 const cleaned = new WeakMap<object, Whole>();
@@ -63,6 +65,7 @@ export function answer(
   keep: (lists: string[]) => string | null,
   p: Policy,
 ): Answer {
+  if (whole.said && call.view === undefined) return whole.said;
   const view = call.view ?? modelView(p.clock.now());
   const max = Math.min(tool.limits?.maxBytes ?? STANDARD_BYTES, HARD_BYTES);
   const asked = tool.cut?.show?.(input) ?? Number.POSITIVE_INFINITY;
@@ -87,7 +90,12 @@ export function answer(
     }
     const text = render(tool, marked, view, more, call.view !== undefined);
     const bytes = Buffer.byteLength(JSON.stringify(data)) + Buffer.byteLength(text);
-    if (bytes <= max) return { data, text, foreignPaths: whole.paths };
+    if (bytes <= max) {
+      const made = { data, text, foreignPaths: whole.paths };
+      // What was kept under a handle is its caller's own.
+      if (more === undefined && call.view === undefined) whole.said = made;
+      return made;
+    }
     // A person's terminal has no context window to protect: only the hard cap holds there.
     if (call.view !== undefined && bytes <= HARD_BYTES) return { data, text, foreignPaths: whole.paths };
     const next = lists.find((l) => l.shown > 0);
