@@ -305,7 +305,7 @@ export async function createApp(o: {
     },
     async auth() {
       const { forged, watch } = security;
-      const auth = await openAuth({ config, find: (s) => bearerPrincipal(tokens, s), clock, log, forged });
+      const auth = await openAuth({ config, find: (...s) => bearerPrincipal(tokens, ...s), clock, log, forged });
       const tier = (who: Principal) => access.limits(who).requestsPerMinute;
       return { ...auth, tier, authenticate: watch(withGrants(access, auth.authenticate)) };
     },

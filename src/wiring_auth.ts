@@ -30,7 +30,7 @@ export interface Auth {
 
 export async function openAuth(o: {
   config: Pick<Config, 'auth' | 'http' | 'tailnet' | 'roles'>;
-  find(secret: string): Principal | null;
+  find(secret: string, digest?: string): Principal | null;
   clock: Pick<Clock, 'now' | 'elapsed'>;
   log: Log;
   /** Something said who it is and is not. */

@@ -13,12 +13,13 @@ import {
   PROTOCOL_VERSION_META_KEY,
   SERVER_INFO_META_KEY,
 } from '@modelcontextprotocol/server';
-import type { Call, Log, Narrow, Principal } from '../core/call.ts';
+import type { Call, Log, Narrow, Outcome, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
 import type { Door } from '../policy/ports.ts';
 import { type Behind, faultOf, isRecord, REVISION } from './behind.ts';
 import type { Challenges } from './challenges.ts';
 import { narrowOf } from './gate.ts';
+import { type HeadOf, perHead } from './heads.ts';
 import { rateFields } from './limits_admission.ts';
 import { clientName, knows } from './mcp.ts';
 import { httpRefusal } from './mcp_http.ts';
@@ -63,6 +64,7 @@ export interface FastOptions {
   identity: object;
   recognise: Recognise;
   challenges: Challenges;
+  headOf: HeadOf;
   /** Host and rate of the address, counted once for both ways. Null: refused, and the long way says so. */
   knock(incoming: IncomingMessage): Visit | null;
   maxBodyBytes: number;
@@ -92,21 +94,21 @@ export function createFast(o: FastOptions): Fast {
   ].flat();
 
   function take(incoming: IncomingMessage, outgoing: ServerResponse, otherwise: () => void): boolean {
-    const url = incoming.url ?? '';
-    if (incoming.method !== 'POST' || !TARGET.test(url)) return false;
-    const told = toldBy(incoming.rawHeaders);
-    if (!told || !ordinary(told, o.maxBodyBytes)) return false;
+    const head = o.headOf(incoming);
+    const asking = ordinary(incoming, head);
+    const tool = incoming.rawHeaders[head.nameAt];
+    const length = incoming.rawHeaders[head.lengthAt] ?? '';
+    if (!asking || tool === undefined || !LENGTH.test(length) || Number(length) > o.maxBodyBytes) return false;
     const visit = o.knock(incoming);
     if (!visit) return false;
     const found = o.recognise(visit, (name) => headerOf(incoming, name));
-    const narrow = narrowOf(url);
     // Who has to be asked about elsewhere is waited for on the long way.
-    if (found instanceof Promise || !('principal' in found) || narrow instanceof OpsError) return false;
+    if (found instanceof Promise || !('principal' in found)) return false;
     const { principal } = found;
-    readWhole(incoming, Number(told['content-length']), (body) => {
+    readWhole(incoming, Number(length), (body) => {
       if (body === null) return otherwise();
-      const asked = askedBy(body, told['mcp-name'] as string);
-      const call = asked && callOf(asked, principal, narrow, visit);
+      const asked = askedBy(body, tool);
+      const call = asked && callOf(asked, principal, asking.narrow, visit);
       if (!call) {
         // Where the long way finds what has been read already.
         Object.assign(incoming, { rawBody: body });
@@ -217,8 +219,8 @@ export function createFast(o: FastOptions): Fast {
         return JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, data } });
       }
       const { _meta: meta, ...rest } = toResult(outcome, call.id);
-      const result = { resultType: 'complete', ...rest, _meta: { ...meta, [SERVER_INFO_META_KEY]: o.identity } };
-      return JSON.stringify({ jsonrpc: '2.0', id, result });
+      const about = JSON.stringify({ ...meta, [SERVER_INFO_META_KEY]: o.identity });
+      return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"resultType":"complete",${inside(rest, outcome)},"_meta":${about}}}`;
     } catch (thrown) {
       o.log.error({ call: call.id, err: thrown }, 'http request failed inside');
       const error = new OpsError('internal', 'Something failed inside the server.', {
@@ -242,6 +244,19 @@ export const headerOf = ({ headers }: IncomingMessage, name: string): string | u
   return Array.isArray(value) ? value.join(', ') : value;
 };
 
+/** Of equal reads that share their answer it is the same text; the structured part of one is said with one text only. */
+const texts = new WeakMap<object, { text: string; json: string }>();
+
+/** The members of a result, as JSON without the braces. */
+function inside(result: object, outcome: Outcome): string {
+  if (outcome.status !== 'done') return JSON.stringify(result).slice(1, -1);
+  const known = texts.get(outcome.data);
+  if (known?.text === outcome.text) return known.json;
+  const json = JSON.stringify(result).slice(1, -1);
+  texts.set(outcome.data, { text: outcome.text, json });
+  return json;
+}
+
 const NEVER = new AbortController().signal;
 const MESSAGE = new Set(['jsonrpc', 'id', 'method', 'params']);
 const PARAMS = new Set(['name', 'arguments', '_meta']);
@@ -252,6 +267,14 @@ const hasOnly = (record: Record<string, unknown>, names: ReadonlySet<string>): b
 };
 
 type Told = Record<string, string | undefined>;
+
+/** What a head asks for, where it is that of the ordinary request; null: the long way. Its length and its tool's name are looked at each time. */
+const ordinary = perHead(({ method, url = '', rawHeaders }): { narrow: Narrow | undefined } | null => {
+  if (method !== 'POST' || !TARGET.test(url)) return null;
+  const told = toldBy(rawHeaders);
+  const narrow = narrowOf(url);
+  return told && isOrdinary(told) && !(narrow instanceof OpsError) ? { narrow } : null;
+});
 
 /** Null: something is there twice, or asks for the long way. */
 function toldBy(raw: readonly string[]): Told | null {
@@ -266,30 +289,28 @@ function toldBy(raw: readonly string[]): Told | null {
   return told;
 }
 
-function ordinary(told: Told, mostBytes: number): boolean {
-  const length = told['content-length'] ?? '';
-  return (
-    told['mcp-protocol-version'] === REVISION &&
-    told['mcp-method'] === METHOD &&
-    told['mcp-name'] !== undefined &&
-    told.host !== undefined &&
-    JSON_TYPE.test(told['content-type'] ?? '') &&
-    BOTH.test(told.accept ?? '') &&
-    LENGTH.test(length) &&
-    Number(length) <= mostBytes
-  );
-}
+const isOrdinary = (told: Told): boolean =>
+  told['mcp-protocol-version'] === REVISION &&
+  told['mcp-method'] === METHOD &&
+  told.host !== undefined &&
+  JSON_TYPE.test(told['content-type'] ?? '') &&
+  BOTH.test(told.accept ?? '');
 
 /** Null: the sender left in the middle of it. node:http holds a sender to the length it declared. */
 function readWhole(incoming: IncomingMessage, bytes: number, then: (body: Buffer | null) => void): void {
   const parts: Buffer[] = [];
-  const data = (part: Buffer) => void parts.push(part);
+  let open = true;
   const over = () => {
-    incoming.off('data', data).off('end', over).off('error', over).off('close', over);
+    if (!open) return;
+    open = false;
     const body = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
     then(body.length === bytes ? body : null);
   };
-  incoming.on('data', data).on('end', over).on('error', over).on('close', over);
+  incoming
+    .on('data', (part: Buffer) => void parts.push(part))
+    .on('end', over)
+    .on('error', over)
+    .on('close', over);
 }
 
 const MOST_ENVELOPES = 64;

@@ -14,11 +14,12 @@ import { createAddressOf, createTrusts } from './client.ts';
 import { createEarly } from './early.ts';
 import { createFast } from './fast.ts';
 import { createGate } from './gate.ts';
+import { createHeads, perHead } from './heads.ts';
 import type { HttpOptions } from './http_options.ts';
 import { newCallId } from './ids.ts';
 import { identityOf } from './introduction.ts';
 import { addressKey } from './limits.ts';
-import { createAdmission, rateFields, rateHeaders } from './limits_admission.ts';
+import { createAdmission, credentialOf, rateFields, rateHeaders } from './limits_admission.ts';
 import { createMcpFactory } from './mcp.ts';
 import { createMcpRoute, type Served } from './mcp_http.ts';
 import { createMeasureRoute } from './measure.ts';
@@ -50,6 +51,20 @@ export interface HttpFace {
 
 interface Knock {
   visit: Visit;
+  refused: Omit<Refusal, 'what'> | null;
+}
+const KNOCK = Symbol('knock');
+type Knocking = IncomingMessage & { [KNOCK]?: Knock };
+
+/** The headers by which it is decided who may knock. */
+interface Deciding {
+  host?: string | undefined;
+  origin?: string | undefined;
+  authorization?: string | undefined;
+}
+
+interface Judged {
+  from: Pick<Visit, 'address' | 'key' | 'listener' | 'reachedAt' | 'credential'>;
   refused: Omit<Refusal, 'what'> | null;
 }
 
@@ -106,32 +121,35 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   const told = nameToTell(http.host, o.tls?.facts().names ?? null);
   const endpoint = () => `${http.url ?? `http${o.tls ? 's' : ''}://${told}:${boundPort}`}/mcp`;
 
-  /** What comes before the route, on either way, and once for each request: Host, Origin, rate of the address. */
-  function knock(
-    incoming: IncomingMessage | undefined,
-    host: string | undefined,
-    origin: string | undefined,
-    authorization: string | undefined,
-    counted: boolean,
-  ): Knock {
+  /** What a head says by itself, and from where it comes. Nothing here may count or look anything up: it is asked once for each head. */
+  function judge(incoming: IncomingMessage | undefined, { host, origin, authorization }: Deciding): Judged {
     const listener = listenerOf(incoming?.socket);
     const address = listener === 'tailnet' ? peerOf(incoming) : addressOf(incoming);
-    const visit: Visit = { address, key: addressKey(address), listener, recorded: false };
-    if (incoming && listener === 'tailnet' && !http.url) visit.reachedAt = reachedAt(incoming);
+    const from = {
+      address,
+      key: addressKey(address),
+      listener,
+      ...(incoming && listener === 'tailnet' && !http.url ? { reachedAt: reachedAt(incoming) } : {}),
+      credential: credentialOf({ listener, address }, authorization),
+    };
     const odd = incoming && gate.line(incoming, host);
-    if (odd) return { visit, refused: { status: 400, error: odd, code: -32_600 } };
+    if (odd) return { from, refused: { status: 400, error: odd, code: -32_600 } };
     const stranger = gate.host(host) ?? gate.origin(origin, listener === 'tailnet' ? undefined : host);
-    if (stranger) return { visit, refused: { status: 403, error: stranger, code: -32_000 } };
-    const error = counted ? admission.take(visit, authorization) : null;
+    return { from, refused: stranger && { status: 403, error: stranger, code: -32_000 } };
+  }
+  /** What comes before the route, on either way, and once for each request: Host, Origin, rate of the address. */
+  function knock({ from, refused }: Judged, counted: boolean): Knock {
+    const visit: Visit = { ...from, recorded: false };
+    if (refused) return { visit, refused };
+    const error = counted ? admission.take(visit) : null;
     return { visit, refused: error && { status: 429, error, headers: rateHeaders(visit, error) } };
   }
-  const knocks = new WeakMap<IncomingMessage, Knock>();
+  const headOf = createHeads();
+  const judged = perHead((incoming) => judge(incoming, incoming.headers));
   /** Asked by each way that a request is tried on, and made once. */
-  function knocked(incoming: IncomingMessage): Knock {
-    const { host, origin, authorization } = incoming.headers;
-    const made = knocks.get(incoming) ?? knock(incoming, host, origin, authorization, true);
-    knocks.set(incoming, made);
-    return made;
+  function knocked(incoming: Knocking): Knock {
+    incoming[KNOCK] ??= knock(judged(incoming, headOf(incoming)), true);
+    return incoming[KNOCK];
   }
   const admitted = (incoming: IncomingMessage): Visit | null => {
     const { visit, refused } = knocked(incoming);
@@ -150,6 +168,7 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     identity: identityOf(info),
     recognise,
     challenges,
+    headOf,
     knock: admitted,
     maxBodyBytes: http.maxBodyBytes,
     headers,
@@ -183,15 +202,10 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
   app.use(async (c, next) => {
     const origin = c.req.header('origin');
     const health = c.req.path === '/healthz' || c.req.path === '/readyz';
+    const host = c.req.header('host') ?? new URL(c.req.url).host;
     const { visit, refused } =
-      knocks.get(c.env?.incoming as IncomingMessage) ??
-      knock(
-        c.env?.incoming,
-        c.req.header('host') ?? new URL(c.req.url).host,
-        origin,
-        c.req.header('authorization'),
-        !health,
-      );
+      (c.env?.incoming as Knocking | undefined)?.[KNOCK] ??
+      knock(judge(c.env?.incoming, { host, origin, authorization: c.req.header('authorization') }), !health);
     c.set('visit', visit);
     if (refused) {
       c.res = secured(refusals.answer(visit, { ...refused, what: asked(c.req) }), headers);

@@ -20,7 +20,7 @@ export interface Rated extends Taken {
 
 export interface Admission {
   /** Counts the request. Null: it may go on. */
-  take(visit: Visit, authorization: string | undefined): OpsError | null;
+  take(visit: Visit): OpsError | null;
   /** Null: look at its credential. */
   hold(visit: Visit): Recognised | null | Promise<Recognised | null>;
   /** What came of looking. */
@@ -62,8 +62,7 @@ export function createAdmission(o: AdmissionOptions): Admission {
   }
 
   return {
-    take(visit, authorization) {
-      visit.credential = credentialOf(visit, authorization);
+    take(visit) {
       const account = visit.credential && verified.tiers() ? verified.find(visit.credential) : undefined;
       const own = account?.perMinute;
       const rated: Rated =
@@ -96,7 +95,10 @@ export function createAdmission(o: AdmissionOptions): Admission {
 }
 
 /** Under which name a credential is remembered: never itself. Behind the socket of the tailnet the address is one. */
-function credentialOf(visit: Visit, authorization: string | undefined): string | null {
+export function credentialOf(
+  visit: Pick<Visit, 'listener' | 'address'>,
+  authorization: string | undefined,
+): string | null {
   const bearer = authorization === undefined ? undefined : (bearerOf(authorization) ?? authorization);
   if (bearer !== undefined) return hash('sha256', bearer);
   return visit.listener === 'tailnet' ? `tailnet:${visit.address}` : null;

@@ -28,10 +28,12 @@ export function createRecognise(authenticate: Authenticate, admission: Pick<Admi
   };
 
   function ask(visit: Visit, header: Header): Recognised | Promise<Recognised> {
+    const bearer = bearerOf(header('authorization'));
     const asked = authenticate({
       listener: visit.listener,
       address: visit.address,
-      bearer: bearerOf(header('authorization')),
+      bearer,
+      ...(bearer && visit.credential ? { digest: visit.credential } : {}),
       header,
     });
     const told = (found: Recognised) => {

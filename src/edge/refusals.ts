@@ -18,7 +18,7 @@ export interface Visit {
   listener: Listener;
   /** For URLs in its answer (tailnet_socket.ts). */
   reachedAt?: string | undefined;
-  /** By which its credential is remembered (limits_admission.ts); null: none was sent. */
+  /** By which its credential is remembered: SHA-256 of a bearer (limits_admission.ts); null: none was sent. */
   credential?: string | null;
   /** On whose account it went, and what is left there. */
   rated?: Rated;

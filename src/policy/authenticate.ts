@@ -30,12 +30,12 @@ export interface TokenRecord {
 
 /** Both compare in constant time and read a changed file anew, so that a revoked token stops at once. */
 export interface TokenSource {
-  find(secret: string): TokenRecord | null;
+  find(secret: string, digest?: string): TokenRecord | null;
   holds(record: Pick<TokenRecord, 'name' | 'fingerprint'>): boolean;
 }
 
-export function bearerPrincipal(tokens: TokenSource, secret: string): Principal | null {
-  const record = tokens.find(secret);
+export function bearerPrincipal(tokens: TokenSource, secret: string, digest?: string): Principal | null {
+  const record = tokens.find(secret, digest);
   if (!record) return null;
   const known = made.get(record);
   if (known?.tokens === tokens) return known.principal;
@@ -65,7 +65,7 @@ const OURS = 'dh_';
 
 export interface Ways {
   /** A token of the store. */
-  find(secret: string): Principal | null;
+  find(secret: string, digest?: string): Principal | null;
   /** Tokens of issuers (oauth/); absent: none are accepted. */
   oauth?: ((token: string) => Recognised | Promise<Recognised>) | undefined;
   /** Who comes through tailscaled, given what a token is worth. Absent: on that listener, too, only a token counts. */
@@ -75,7 +75,7 @@ export interface Ways {
 /** By the bearer token alone, on whatever listener. Those of the store are looked up at once. */
 export function byBearer({ find, oauth }: Omit<Ways, 'tailnet'>): Authenticate {
   const hint = oauth ? SIGN_IN : MAKE_ONE;
-  return ({ bearer }) => {
+  return ({ bearer, digest }) => {
     if (bearer === undefined)
       return { refused: new OpsError('permission', 'A bearer token is needed.', { hint }), status: 401, sent: false };
     if (bearer === null) {
@@ -84,7 +84,7 @@ export function byBearer({ find, oauth }: Omit<Ways, 'tailnet'>): Authenticate {
       });
       return { refused, status: 400, sent: true };
     }
-    const principal = find(bearer);
+    const principal = find(bearer, digest);
     if (principal) return { principal };
     if (oauth && !bearer.startsWith(OURS)) return oauth(bearer);
     const refused = new OpsError('permission', 'The token is unknown, expired or revoked.', { hint });

@@ -14,6 +14,8 @@ export interface Shown {
   address: string | undefined;
   /** Of `Authorization: Bearer`: undefined, none was sent; null, one that cannot be read (RFC 6750 2.1). */
   bearer: string | null | undefined;
+  /** SHA-256 of the bearer, as hex, where the face has it at hand: a client sends the same one with each request. */
+  digest?: string;
   /** By lower-case name; one that was sent several times is joined by `, ` as node:http does. */
   header(name: string): string | undefined;
 }

@@ -100,7 +100,9 @@ export async function execute(
   const asked = Promise.withResolvers<Turn>();
   job.turn = asked;
   const run =
-    'read' in approved ? runRead(job, approved.read, d.signal, e, p, report) : runChange(job, approved, d, e, p, report);
+    'read' in approved
+      ? runRead(job, approved.read, d.signal, e, p, report)
+      : runChange(job, approved, d, e, p, report);
   const work = run.finally(onEnd);
   work.then(
     () => job.ended?.({}),

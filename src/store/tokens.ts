@@ -46,8 +46,8 @@ export interface Tokens {
     secret: string;
     record: TokenRecord;
   };
-  /** Null: unknown, expired, or the file cannot be trusted (see `problem`). */
-  find(secret: string): TokenRecord | null;
+  /** Null: unknown, expired, or the file cannot be trusted (see `problem`). `digest`: its SHA-256 as hex, of who has it already. */
+  find(secret: string, digest?: string): TokenRecord | null;
   /** Whether this very token is still good: a session asks before each thing it grants. */
   holds(record: Pick<TokenRecord, 'name' | 'fingerprint'>): boolean;
   list(): TokenRecord[];
@@ -208,9 +208,9 @@ export function openTokens(
       });
     },
 
-    find(secret) {
+    find(secret, digest) {
       if (!SECRET.test(secret)) return null;
-      const asked = hash('sha256', secret, 'buffer');
+      const asked = digest === undefined ? hash('sha256', secret, 'buffer') : Buffer.from(digest, 'hex');
       let found: TokenRecord | null = null;
       // All are compared, equal or not: the time says nothing about which one, or how far it agreed.
       for (const token of load().tokens) if (timingSafeEqual(token.hash, asked)) found = token.record;
