@@ -39,6 +39,26 @@ const results = 'src/policy/results.ts';
 
 export const MUTATIONS: readonly Mutation[] = [
   {
+    what: 'a head is taken for the one before it, whatever its values are',
+    file: 'src/edge/heads.ts',
+    find: 'if (raw[i] !== before[i] && i !== lengthAt && i !== nameAt) return false;',
+    put: 'if (raw[i] !== before[i] && i % 2 === 0) return false;',
+    tests: 'tests/edge/heads.test.ts',
+  },
+  {
+    what: 'a credential is found good once for each connection',
+    file: 'src/edge/http.ts',
+    find: 'const visit: Visit = { ...from, recorded: false };',
+    put: 'const visit = from as Visit;',
+    tests: 'tests/edge/heads.test.ts',
+  },
+  {
+    what: 'what was kept under a handle of one caller is answered to the next',
+    file: leaves,
+    find: 'if (more === undefined && call.view === undefined) whole.said = made;',
+    put: 'if (call.view === undefined) whole.said = made;',
+  },
+  {
     what: 'a deny of a target is overheard',
     file: access,
     find: "if (item.target?.(target, 'deny')) return",

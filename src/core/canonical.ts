@@ -40,9 +40,11 @@ function write(value: unknown, depth: number): string {
     for (let i = 0; i < value.length; i++) text += (i ? ',' : '') + write(value[i] ?? null, depth + 1);
     return `[${text}]`;
   }
-  let text = '';
   const record = value as Record<string, unknown>;
-  for (const key of sorted(Object.keys(record))) {
+  const all = Object.keys(record);
+  if (all.length >= MANY_KEYS) return wide(record, all, depth);
+  let text = '';
+  for (const key of all.sort()) {
     const part = record[key];
     if (part !== undefined) text += `${text ? ',' : ''}${quoted(key)}:${write(part, depth + 1)}`;
   }
@@ -51,12 +53,23 @@ function write(value: unknown, depth: number): string {
 
 /** Of fewer keys the sorting is as cheap as the comparing. */
 const MANY_KEYS = 12;
-let last: { keys: readonly string[]; sorted: readonly string[] } = { keys: [], sorted: [] };
+let last: { keys: readonly string[]; sorted: readonly string[]; quoted: readonly string[] } = {
+  keys: [],
+  sorted: [],
+  quoted: [],
+};
 
-/** By UTF-16 code units. Records of the audit have two dozen keys, and nearly always the same as the one before. */
-function sorted(keys: string[]): readonly string[] {
-  if (keys.length < MANY_KEYS) return keys.sort();
-  if (keys.length === last.keys.length && keys.every((key, i) => key === last.keys[i])) return last.sorted;
-  last = { keys: [...keys], sorted: keys.sort() };
-  return last.sorted;
+/** Records of the audit have two dozen keys, and nearly always the same as the one before. By UTF-16 code units, as above. */
+function wide(record: Record<string, unknown>, keys: readonly string[], depth: number): string {
+  let known = last;
+  if (keys.length !== known.keys.length || !keys.every((key, i) => key === known.keys[i])) {
+    const sorted = keys.toSorted();
+    known = last = { keys, sorted, quoted: sorted.map((key) => `${quoted(key)}:`) };
+  }
+  let text = '{';
+  for (let i = 0; i < known.sorted.length; i++) {
+    const part = record[known.sorted[i] as string];
+    if (part !== undefined) text += (text.length > 1 ? ',' : '') + known.quoted[i] + write(part, depth + 1);
+  }
+  return `${text}}`;
 }

@@ -74,6 +74,30 @@ test.each([
   ['a key named as the prototype', JSON.parse('{"__proto__":{"a":1}}'), '{"__proto__":{"a":1}}'],
 ])('%s', (_what, value, text) => expect(canonical(value)).toBe(text));
 
+test('many keys are written as few are, whatever was written before them', () => {
+  // Written one by one, without what is remembered between records.
+  const naive = (v: unknown): string =>
+    typeof v !== 'object' || v === null || Array.isArray(v)
+      ? JSON.stringify(v)
+      : `{${Object.entries(v)
+          .filter(([, part]) => part !== undefined)
+          .sort(([a], [b]) => (a < b ? -1 : 1))
+          .map(([k, part]) => `${JSON.stringify(k)}:${naive(part)}`)
+          .join(',')}}`;
+  const name = fc.oneof(fc.constantFrom(...'abcdefghijklmnopq'), fc.string({ maxLength: 3 }));
+  const leaf = fc.oneof(fc.integer(), fc.string(), fc.constant(undefined), fc.constant(null));
+  const wide = fc.dictionary(name, leaf, { minKeys: 10, maxKeys: 30, noNullPrototype: true });
+  const records = fc.array(fc.tuple(wide, fc.option(wide), fc.boolean()), { minLength: 2, maxLength: 6 });
+  fc.assert(
+    fc.property(records, (all) => {
+      for (const [record, inside, again] of all)
+        for (const v of again ? [record, { ...record, a: inside }, record] : [{ ...record, z: inside }])
+          expect(canonical(v)).toBe(naive(v));
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test('what JSON cannot hold is refused and never written as something else', () => {
   const cycle: Record<string, unknown> = {};
   cycle.self = cycle;

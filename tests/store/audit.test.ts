@@ -128,6 +128,11 @@ describe('a segment', () => {
     expect(audit.digest('a')).toMatch(/^[0-9a-f]{64}$/);
     expect(audit.digest('a')).toBe(open().digest('a'));
     expect(audit.digest('a')).not.toBe(audit.digest('b'));
+    // Some are remembered: each stays what it was, however many came between, and however long it is.
+    const texts = Array.from({ length: 200 }, (_, n) => String(n).repeat(n));
+    const first = texts.map((text) => audit.digest(text));
+    expect(new Set(first).size).toBe(200);
+    expect(texts.map((text) => audit.digest(text))).toEqual(first);
   });
 });
 

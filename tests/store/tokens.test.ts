@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -26,6 +27,9 @@ describe('tokens', () => {
     expect(text).not.toContain(secret.slice(3, 20));
     expect(statSync(state.tokens).mode & 0o777).toBe(0o600);
     expect(cli.find(secret)).toEqual(record);
+    // By who has hashed it already.
+    expect(cli.find(secret, createHash('sha256').update(secret).digest('hex'))).toEqual(record);
+    expect(cli.find(secret, createHash('sha256').update('another').digest('hex'))).toBeNull();
     for (const wrong of [
       '',
       'dh_',
