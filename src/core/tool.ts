@@ -130,7 +130,7 @@ interface Common<I extends z.ZodObject, O extends z.ZodObject> {
    * whoever may hold it needs the scopes of the call that made it; or with `any`, where the arguments decide and no scope is common to
    * all calls: at least one of these, or nobody sees the tool.
    */
-  scopes: { least: Scope | null; any?: readonly Scope[]; of?(input: z.output<I>): Scope[] };
+  scopes: { least: Scope | null; any?: readonly [Scope, ...Scope[]]; of?(input: z.output<I>): Scope[] };
   targets?(input: z.output<I>): Target[];
   /** The two MCP hints that risk cannot tell. */
   annotations: { idempotent: boolean; openWorld: boolean };
@@ -168,7 +168,7 @@ interface AnyTool {
   core: boolean;
   input: z.ZodObject;
   output: z.ZodObject;
-  scopes: { least: Scope | null; any?: readonly Scope[]; of?(input: unknown): Scope[] };
+  scopes: { least: Scope | null; any?: readonly [Scope, ...Scope[]]; of?(input: unknown): Scope[] };
   targets?(input: unknown): Target[];
   annotations: { idempotent: boolean; openWorld: boolean };
   limits?: Limits;
@@ -208,7 +208,7 @@ export const leastScopes = (tool: { scopes: Pick<Tool['scopes'], 'least'> }): Sc
 export const entryScope = (
   tool: { scopes: Pick<Tool['scopes'], 'any'> },
   held: (scope: Scope) => boolean,
-): Scope | null => (tool.scopes.any?.some(held) === false ? (tool.scopes.any[0] ?? null) : null);
+): Scope | null => (tool.scopes.any?.some(held) === false ? tool.scopes.any[0] : null);
 
 export const worstRisk = (tool: Pick<Tool, 'risk'>): Risk =>
   typeof tool.risk === 'string' ? tool.risk : tool.risk.worst;

@@ -27,3 +27,14 @@ test('a token is its principal while it stands, and stops the moment it is revok
   expect(who?.valid()).toBe(false);
   expect(bearerPrincipal(tokens, 'right')).toBeNull();
 });
+
+test('a token brings the roles it was made with, and one without any brings none', () => {
+  const record: TokenRecord = { name: 'laptop', scopes: [], expiresAtMs: null, fingerprint: 'f1' };
+  const rolesOf = (roles?: string[]) => {
+    const made = roles === undefined ? record : { ...record, roles };
+    return bearerPrincipal({ find: () => made, holds: () => true }, 'right');
+  };
+  expect(rolesOf(['web', 'db'])?.roles).toEqual(['web', 'db']);
+  expect(rolesOf()).not.toHaveProperty('roles');
+  expect(rolesOf([])).not.toHaveProperty('roles');
+});

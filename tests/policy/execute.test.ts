@@ -35,6 +35,14 @@ const slowTool = defineChange({
   },
   undo: { kind: 'manual', why: 'what it was is not known.' },
 });
+/** The same, and what came of it. */
+const endsAs = (state: 'rolled_back' | 'failed'): Tool => ({
+  ...slowTool,
+  change: {
+    ...slowTool.change,
+    apply: async (input, ctx) => ({ ...(await slowTool.change.apply(input, ctx)), state }),
+  },
+});
 const codeOf = (out: { status: string; error?: { code: string } }) => out.error?.code ?? out.status;
 
 describe('time-outs and callers who leave', () => {
@@ -378,6 +386,30 @@ describe('long work', () => {
     const row = [...r.work.values()][0];
     expect(r.kept.get(row?.kept ?? '')).toMatchObject({ data: { state: 'done', summary: 'It is new.' }, lists: [] });
     expect([stage.state, r.held.size, r.clock.waiting()]).toEqual(['new', 0, 0]);
+  });
+
+  test.each([
+    ['rolled_back', 'rolled back'],
+    ['failed', 'made, and not as promised'],
+  ] as const)('a change that ends as %s is on record as that and not as done, at once or later', async (state, why) => {
+    const soon = withTool(endsAs(state));
+    expect(await soon.door.run(callOf('fixture_slow', { to: 'new' }))).toMatchObject({
+      status: 'done',
+      data: { state },
+    });
+    expect(soon.records.at(-1)).toMatchObject({ event: 'call', fields: { outcome: 'done', why } });
+
+    const later = withTool(endsAs(state));
+    const d = deaf();
+    stage.behave = d.wait;
+    const out = later.door.run(callOf('fixture_slow', { to: 'new' }));
+    await later.clock.advance(later.policy.waitMs);
+    await out;
+    expect(later.records.at(-1)).toMatchObject({ event: 'call', fields: { outcome: 'running', why: undefined } });
+    d.end();
+    await later.clock.advance(0);
+    expect(later.records.at(-1)).toMatchObject({ event: 'work', fields: { outcome: state } });
+    expect(later.kept.get([...later.work.values()][0]?.kept ?? '')).toMatchObject({ data: { state } });
   });
 
   test('tells how far it is under its handle, once its caller has been answered', async () => {

@@ -116,6 +116,30 @@ describe('points', () => {
     await clock.advance(3_600_000);
     expect(rate.takeChange('token:a')).toBeNull();
   });
+
+  test('and by the day, which ends at midnight UTC; who may make none waits for ever, and others do not wait with them', async () => {
+    const clock = fakeClock(22 * 3_600_000);
+    const rate = createRate({ reserve: shared().reserve, perMinute: 60, changesPerHour: 5, changesPerDay: 2, clock });
+    expect([1, 2].map(() => rate.takeChange('token:a'))).toEqual([null, null]);
+    expect(rate.takeChange('token:a')).toBe(2 * 3_600_000);
+    // What this principal's roles say goes before what holds for all.
+    expect(rate.takeChange('token:b', 0)).toBe(2 * 3_600_000);
+    expect(rate.takeChange('token:b', 1)).toBeNull();
+    await clock.advance(3_600_000);
+    expect(rate.takeChange('token:a')).toBe(3_600_000);
+    await clock.advance(3_600_000);
+    expect(rate.takeChange('token:a')).toBeNull();
+    expect(rate.takeChange('token:b', 0)).toBe(24 * 3_600_000);
+  });
+
+  test('one that the hour refuses takes nothing from the day', async () => {
+    const clock = fakeClock(0);
+    const rate = createRate({ reserve: shared().reserve, perMinute: 60, changesPerHour: 1, changesPerDay: 2, clock });
+    expect(rate.takeChange('token:a')).toBeNull();
+    for (let i = 0; i < 5; i++) expect(rate.takeChange('token:a')).toBe(3_600_000);
+    await clock.advance(3_600_000);
+    expect(rate.takeChange('token:a')).toBeNull();
+  });
 });
 
 test('places under way are bounded for one and for all, and come back once', () => {

@@ -156,6 +156,15 @@ describe('who', () => {
     expect(desk().forCall(job()).way).toBe('url');
   });
 
+  test('who reached us by another name is sent back there, and nobody else is', () => {
+    const d = desk();
+    const there = job();
+    there.call.reachedAt = 'https://box.tail1.ts.net:8443';
+    const urlOf = (j: Job) => d.forCall(j).offer({ path: '/f', stat, sha256: 'ab' }).url;
+    expect(urlOf(there)).toMatch(/^https:\/\/box\.tail1\.ts\.net:8443\/transfers\/d_[a-z2-7]+$/);
+    expect(urlOf(job())).toMatch(/^http:\/\/x\/transfers\/d_/);
+  });
+
   test('of many offers of one principal the oldest are forgotten, and no one else’s', () => {
     const d = desk();
     const bob = who('token:bob', ['files:read']);
