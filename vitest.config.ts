@@ -16,7 +16,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Likewise: what is waited for either comes or does not.
     expect: { poll: { timeout: 30_000 } },
-    setupFiles: ['./tests/patience.ts'],
+    setupFiles: ['./tests/patience.ts', './tests/threads_counted.ts'],
     // Engines, networks and browsers beside each other on two processors: one more try for what they were too late for, and the
     // report says for which (tests/no_skips.ts). Nothing else gets one.
     retry: process.env.DECKHAND_REAL === '1' ? 1 : 0,
@@ -26,12 +26,13 @@ export default defineConfig({
     // Much of the suite waits for processes it has started: one worker fewer than processors would leave those idle.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     // `npm run coverage`. What decides who may do what is covered whole; the floor of the rest is what catches a forgotten file.
-    // What runs in a process of its own (serve, stdio and doctor of the built command, the hardware child, the workers of hung
-    // mounts) counts as never run here, though tests/e2e, tests/cli/product.test.ts and tests/host run it from outside. Nothing
-    // is left out for that: the figure is a lower bound, and a file that no test touches still shows.
+    // Our threads and the programs that host/ starts from src count (tests/threads_counted.ts). What runs in the built command (serve,
+    // stdio and doctor) counts as never run here, though tests/e2e and tests/cli/product.test.ts run it from outside. Nothing is left
+    // out for that: the figure is a lower bound, and a file that no test touches still shows.
     coverage: {
       provider: 'v8',
       include: ['src/**'],
+      autoAttachSubprocess: true,
       reporter: ['text-summary', 'json-summary'],
       reportsDirectory: fileURLToPath(new URL('node_modules/.cache/coverage', import.meta.url)),
       thresholds: {

@@ -1,7 +1,6 @@
 /** Shared zod parts. Flat, bounded, described: without bounds a JSON Schema grows by ±2^53 on every integer. */
 import * as z from 'zod';
 import { CONTAINER_REF, imageParts, STACK_NAME } from './docker_refs.ts';
-import { SCOPES } from './scopes.ts';
 import { isUnitName } from './unit_refs.ts';
 
 /**
@@ -52,8 +51,6 @@ export const WaitS = once(() =>
 );
 
 export const limit = (standard: number, max: number) => z.number().int().min(1).max(max).default(standard);
-
-export const ScopeName = once(() => z.enum(SCOPES));
 
 /** What every change answers. */
 export const ChangeAnswer = once(() =>

@@ -46,9 +46,12 @@ test('whoever holds one of its scopes sees it, and may make the calls that need 
 test('whoever holds none does not see it, and is refused before anything is said about arguments', async () => {
   const { seen, outcome } = run(['logs:read'], { of: 'nothing' });
   expect(seen).toBe(false);
-  expect(await outcome).toMatchObject({ status: 'failed', error: { code: 'permission' } });
-  expect(await run(['logs:read'], { wrong: 1 }).outcome).toMatchObject({
-    status: 'failed',
-    error: { code: 'permission' },
-  });
+  // And is told which scope to ask for, as with any other tool: not that some rule of the owner is in the way.
+  const error = {
+    code: 'permission',
+    message: 'fixture_any needs the scope docker:read.',
+    details: { hint: expect.stringContaining('token add NAME --scope docker:read') },
+  };
+  expect(await outcome).toMatchObject({ status: 'failed', error });
+  expect(await run(['logs:read'], { wrong: 1 }).outcome).toMatchObject({ status: 'failed', error });
 });
