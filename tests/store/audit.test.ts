@@ -279,6 +279,32 @@ describe('a process that died', () => {
     ]);
   });
 
+  it('and left half a line: whoever takes that away later, or writes on in it, is named', () => {
+    const torn = died(3);
+    appendFileSync(path(torn), '{"half":');
+    filled(1);
+    expect(verify().ok).toBe(true);
+    for (const end of ['', '{"half":1']) {
+      writeFileSync(path(torn), `${lines(torn).slice(0, 3).join('\n')}\n${end}`);
+      expect(verify().problems).toEqual([
+        { segment: torn, line: 4, seq: 3, what: 'has another end than when it was found' },
+      ]);
+    }
+  });
+
+  it('and whose file was changed before it was found: the log and the index say so from the start', () => {
+    const name = died(3);
+    writeFileSync(path(name), readFileSync(path(name), 'utf8').replace('"i":1', '"i":7'));
+    filled(1);
+    expect(log.lines).toContainEqual(
+      expect.objectContaining({ level: 'warn', fields: expect.objectContaining({ segment: name, faults: 1 }) }),
+    );
+    expect(readFileSync(join(state.audit, 'index.jsonl'), 'utf8')).toMatch(/"event":"found","faults":1,/);
+    expect(verify().problems).toEqual([
+      { segment: name, line: 2, seq: 2, what: expect.stringContaining('was changed') },
+    ]);
+  });
+
   it('in the middle of an index line: that half is taken back, on record', () => {
     filled(2);
     appendFileSync(join(state.audit, 'index.jsonl'), '{"half":');

@@ -303,4 +303,46 @@ describe('tampering', () => {
       { segment: b, line: 6, seq: 6, what: expect.stringContaining('does not follow the line before it') },
     ]);
   });
+
+  it('who has the key and writes a segment anew is named by the index: its last record is another', () => {
+    const mac = macOf(readKey(state.auditKey));
+    let prev: string | undefined;
+    edit(b, (l) =>
+      l.map((line, i) => {
+        if (i < 4) return line;
+        const { hash: _, ...r } = JSON.parse(line);
+        const one = seal({ ...r, tool: 'harmless', prev: prev ?? r.prev }, mac);
+        prev = one.hash;
+        return one.line.trimEnd();
+      }),
+    );
+    expect(verified(state).problems).toEqual([
+      { segment: b, line: null, seq: RECORDS, what: `has another record at number ${RECORDS} than the index saw` },
+    ]);
+    // Control: the chain of that file alone is whole again.
+    expect(naive(state)).toEqual([]);
+  });
+
+  it('who has the key and writes on in a closed segment is named by the index', () => {
+    const { hash, ...last } = JSON.parse(lines(b).at(-1) as string);
+    const more = seal({ ...last, seq: RECORDS + 1, prev: hash }, macOf(readKey(state.auditKey)));
+    edit(b, (l) => [...l, more.line.trimEnd()]);
+    expect(verified(state).problems).toEqual([
+      { segment: b, line: null, seq: RECORDS + 1, what: `goes on after it was closed at number ${RECORDS}` },
+    ]);
+    expect(naive(state)).toEqual([]);
+  });
+
+  it.each([
+    ['no number', '{"prev":"","hash":"x"}'],
+    ['no line before it', '{"seq":5,"hash":"x"}'],
+    ['no hash', '{"seq":5,"prev":""}'],
+    ['no object', '5'],
+    ['nothing', 'null'],
+  ])('JSON that is no record, in the place of one: %s', (_, line) => {
+    edit(b, (l) => l.with(4, line));
+    expect(verified(state).problems).toContainEqual(
+      expect.objectContaining({ segment: b, line: 5, what: expect.stringContaining('no record') }),
+    );
+  });
 });

@@ -1,12 +1,29 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { scopesOf } from '../../src/core/scopes.ts';
-import { openTokens } from '../../src/store/tokens.ts';
+import { openTokens, readTokens } from '../../src/store/tokens.ts';
 import { clock, memoryLog, newState, thrownBy } from './bench.ts';
+
+const MOST = 500;
+
+function instead(path: string, make: (path: string) => void): void {
+  rmSync(path);
+  make(path);
+}
 
 function two() {
   const state = newState();
@@ -116,11 +133,43 @@ describe('tokens', () => {
     }
   });
 
+  it('take a role of a plain name only, and no more of them than can be looked through at each request', () => {
+    const { state, cli } = two();
+    for (const role of ['', 'Admin', 'a b', '../x'])
+      expect(
+        thrownBy(() => cli.add({ name: 'a', role })),
+        role,
+      ).toMatchObject({ code: 'validation', hint: expect.stringContaining('viewer, operator, admin') });
+    expect(cli.list()).toEqual([]);
+    cli.add({ name: 'first', role: 'viewer' });
+    const file = JSON.parse(readFileSync(state.tokens, 'utf8'));
+    const [one] = file.tokens;
+    file.tokens = Array.from({ length: MOST - 1 }, (_, i) => ({ ...one, name: `t${i}` }));
+    writeFileSync(state.tokens, JSON.stringify(file));
+    cli.add({ name: 'last', role: 'viewer' });
+    expect(thrownBy(() => cli.add({ name: 'more', role: 'viewer' }))).toMatchObject({
+      code: 'limit',
+      hint: expect.stringContaining('token list'),
+    });
+    expect(cli.list()).toHaveLength(MOST);
+  });
+
+  it('of a backup are read without one of them becoming valid; damaged ones are said to be, and nothing of them', () => {
+    const { state, cli } = two();
+    cli.add({ name: 'a', role: 'viewer', scopes: ['audit:read'] });
+    cli.add({ name: 'b', role: 'web' });
+    const { tokens, problem } = readTokens(readFileSync(state.tokens, 'utf8'));
+    expect([tokens, problem]).toEqual([cli.list(), null]);
+    for (const text of ['', '{"version":1,"tokens":[{"name":"dh_secret"', '{"version":9,"tokens":[]}', 'null'])
+      expect(readTokens(text)).toEqual({ tokens: [], problem: 'is damaged' });
+  });
+
   it.each<[string, (path: string) => void, string]>([
     ['damaged', (p) => writeFileSync(p, '{"version":1,"tokens":[{"name":"root"'), 'damaged'],
     ['of an unknown kind', (p) => writeFileSync(p, '{"version":2,"tokens":[]}'), 'damaged'],
     ['readable by the group', (p) => chmodSync(p, 0o640), 'chmod 600'],
     ['writable by all', (p) => chmodSync(p, 0o602), 'chmod 600'],
+    ['a folder', (p) => instead(p, mkdirSync), 'rm -r'],
   ])('a file that is %s refuses all of them, with the command that mends it', (_, spoil, hint) => {
     const { state, cli, server, log } = two();
     const { secret, record } = cli.add({ name: 'a', role: 'viewer' });
@@ -133,6 +182,19 @@ describe('tokens', () => {
       expect(thrownBy(work)).toMatchObject({ code: 'unavailable', hint: expect.stringContaining(hint) });
     // Once for each of the two that looked, not once a call.
     expect(log.lines.filter((l) => l.level === 'error')).toHaveLength(2);
+  });
+
+  it('a file that cannot be looked at refuses all of them too', () => {
+    const { state, cli, server } = two();
+    const { secret } = cli.add({ name: 'a', role: 'viewer' });
+    instead(state.tokens, (p) => symlinkSync(p, p));
+    expect(server.find(secret)).toBeNull();
+    expect(thrownBy(() => server.list())).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('ELOOP'),
+      hint: expect.stringContaining('ls -l'),
+    });
+    expect(thrownBy(() => cli.add({ name: 'b', role: 'viewer' }))).toMatchObject({ code: 'unavailable' });
   });
 
   it.each([
