@@ -316,7 +316,7 @@ describe('the child', () => {
   test('inherits nothing of our environment', async () => {
     process.env.DECKHAND_SECRET_OF_TEST = 'x';
     const { cpuMore } = await asks(
-      // All but what `npm run coverage` adds (tests/threads_counted.ts).
+      // Node itself hands that one on, where `npm run coverage` has set it.
       `const names = Object.keys(process.env).filter((name) => name !== 'NODE_V8_COVERAGE');
        process.stdout.write(JSON.stringify({ vendor: names.sort().join() }))`,
     ).inventory(['cpuMore']);
