@@ -175,7 +175,7 @@ export function prettyLine(line: string): string {
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     return `  ${visible(key)}=${typeof value === 'string' && !/^[^\s"=]+$/.test(text) ? visible(JSON.stringify(text)) : visible(text)}`;
   });
-  return `${String(time).slice(11, 23)} ${String(level).toUpperCase().padEnd(5)} ${visible(String(msg ?? ''))}${rest.join('')}\n`;
+  return `${String(time).slice(11, 23)} ${String(level).toUpperCase().padEnd(5)} ${visible(String(msg))}${rest.join('')}\n`;
 }
 
 /** Foreign text must not move the cursor, recolour or reorder a terminal's line, nor begin a second one. */

@@ -64,6 +64,22 @@ test('pino and the first lines without it write the same bytes, whatever the fie
   );
 });
 
+test('an error alone, with a code and a cause, or with neither a code nor a stack, and a date that is none, are written as what they are', () => {
+  const { sink, records } = memory();
+  const log = createLog({ level: 'debug', format: 'json', sink, redact: (text) => text.replaceAll('hunter2', '⟦x⟧') });
+  log.error(Object.assign(new TypeError('hunter2 refused', { cause: 'of hunter2' }), { code: 'ECONNREFUSED' }), 'a');
+  log.error({ err: Object.assign(new Error('b'), { code: 7, stack: undefined }) }, 'b');
+  log.error({ err: Object.assign(new Error('c'), { code: { not: 'a code' } }), at: new Date(Number.NaN) }, 'c');
+  const [alone, coded, odd] = records();
+  expect(alone).toMatchObject({
+    error: { type: 'TypeError', message: '⟦x⟧ refused', code: 'ECONNREFUSED', cause: 'of ⟦x⟧' },
+  });
+  expect(JSON.stringify(alone)).not.toContain('hunter2');
+  expect(coded?.err).toEqual({ type: 'Error', message: 'b', code: 7 });
+  expect(odd).toMatchObject({ err: { message: 'c', stack: expect.any(String) }, at: null });
+  expect(odd?.err).not.toHaveProperty('code');
+});
+
 test('levels', async () => {
   for (const make of [async (o: Parameters<typeof createLog>[0]) => createLog(o), withPino]) {
     const { lines, sink, records } = memory();
