@@ -5,7 +5,6 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { isVersion } from '../../src/core/tailnet.ts';
 import { createTailnet, networkAt } from '../../src/host/tailnet/index.ts';
 import { pairOf, serveConfigOf, statusOf, whoIs } from '../../src/host/tailnet/parse.ts';
 import { networkOf } from '../../src/host/tailnet/parse_network.ts';
@@ -410,15 +409,6 @@ describe('the socket', () => {
       await expect(asked().certificate(name)).rejects.toMatchObject({ code: 'validation' });
     expect(fake.asked).toEqual(['cert/ops.tail-fake.ts.net?type=pair']);
   });
-});
-
-test('versions', () => {
-  expect(isVersion('1.94.0-t1', [1, 94])).toBe(true);
-  expect(isVersion('1.102.4-tFAKE', [1, 94])).toBe(true);
-  expect(isVersion('2.0.0', [1, 94])).toBe(true);
-  expect(isVersion('1.9.9', [1, 94])).toBe(false);
-  expect(isVersion('0.99.1', [1, 94])).toBe(false);
-  for (const odd of [null, '', 'unstable', '1']) expect(isVersion(odd, [1, 94])).toBeNull();
 });
 
 test('targets that lead to us', () => {

@@ -36,13 +36,13 @@ const slowTool = defineChange({
   undo: { kind: 'manual', why: 'what it was is not known.' },
 });
 /** The same, and what came of it. */
-const endsAs = (state: 'rolled_back' | 'failed'): Tool => ({
-  ...slowTool,
-  change: {
-    ...slowTool.change,
-    apply: async (input, ctx) => ({ ...(await slowTool.change.apply(input, ctx)), state }),
-  },
-});
+const endsAs = (state: 'rolled_back' | 'failed'): Tool => {
+  const change = slowTool.change as NonNullable<Tool['change']>;
+  return {
+    ...slowTool,
+    change: { ...change, apply: async (input, ctx) => ({ ...(await change.apply(input, ctx)), state }) },
+  } as Tool;
+};
 const codeOf = (out: { status: string; error?: { code: string } }) => out.error?.code ?? out.status;
 
 describe('time-outs and callers who leave', () => {
