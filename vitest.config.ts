@@ -25,7 +25,8 @@ export default defineConfig({
       process.env.CI === 'true' && process.env.DECKHAND_REAL === '1' ? ['default', './tests/no_skips.ts'] : ['default'],
     // Much of the suite waits for processes it has started: one worker fewer than processors would leave those idle.
     maxWorkers: Math.max(3, availableParallelism() - 1),
-    // `npm run coverage`. What decides who may do what is covered whole; the floor of the rest is what catches a forgotten file.
+    // `npm run coverage`. What decides who may do what is covered whole; the floor of the rest is what catches a forgotten file;
+    // rooms that need a real systemd, engine or journal for their 90 % of branches have none of their own.
     // Our threads and the programs that host/ starts from src count (tests/threads_counted.ts). What runs in the built command (serve,
     // stdio and doctor) counts as never run here, though tests/e2e and tests/cli/product.test.ts run it from outside. Nothing is left
     // out for that: the figure is a lower bound, and a file that no test touches still shows.
@@ -41,6 +42,10 @@ export default defineConfig({
         branches: 80,
         'src/core/**': { lines: 100, branches: 100 },
         'src/policy/**': { lines: 100, branches: 100 },
+        'src/config/**': { lines: 90, branches: 90 },
+        'src/edge/**': { lines: 90, branches: 90 },
+        'src/insight/**': { lines: 90, branches: 90 },
+        'src/store/**': { lines: 90, branches: 89 },
       },
     },
   },
