@@ -185,8 +185,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     what: 'equal reads are shared across rights',
     file: engine,
-    find: '`${tool.name} ${rightsOf(who.scopes)} ${boundsKey(',
-    put: '`${tool.name} ${rightsOf(who.scopes) && ""} ${boundsKey(',
+    find: '`${tool.name} ${rightsOf(job.who.scopes)} ${boundsKey(',
+    put: '`${tool.name} ${rightsOf(job.who.scopes) && ""} ${boundsKey(',
   },
   {
     what: 'a change is tried twice',
@@ -293,8 +293,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     what: 'an answer may be of any size',
     file: leaves,
-    find: 'if (bytes <= max) return',
-    put: 'if (bytes >= 0) return',
+    find: 'if (bytes <= max) {',
+    put: 'if (bytes >= 0) {',
   },
   {
     what: 'a burst is told at each request',

@@ -8,7 +8,7 @@ import { closeSync, fdatasync, fdatasyncSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path';
 import type { Log } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
-import { type Mac, macOf } from './audit_chain.ts';
+import { createDigests, type Mac, macOf } from './audit_chain.ts';
 import { compact, openSegment, prune, RETENTION, type Retention, withIndex } from './audit_index.ts';
 import { trackIntents } from './audit_intents.ts';
 import { haveKey } from './audit_key.ts';
@@ -64,10 +64,6 @@ const OPTIONS = {
 const RETRY_MS = 1_000;
 const FLUSH_MS = 2_000;
 
-/** Digests that are remembered: clients ask the same again and again. */
-const MOST_KNOWN = 64;
-const LONGEST_KNOWN = 256;
-
 type Waiting = { ts: string; bytes: number; record: Record<string, unknown> };
 
 export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions> = {}): Audit {
@@ -90,7 +86,7 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
   /** A disk slower than the timer would have the same head told twice. */
   let syncing = false;
   const intents = trackIntents();
-  const digests = new Map<string, string>();
+  const digests = createDigests();
 
   function keyed(): Mac {
     if (mac) return mac;
@@ -297,17 +293,9 @@ export function openAudit(state: StateDir, log: Log, over: Partial<AuditOptions>
       }
     },
 
-    digest(text) {
-      const known = digests.get(text);
-      if (known !== undefined) return known;
+    digest: (text) => {
       try {
-        // Not the chain's own message form: that begins with 64 hex digits.
-        const made = keyed()(`digest\0${text}`);
-        if (text.length <= LONGEST_KNOWN) {
-          if (digests.size >= MOST_KNOWN) digests.clear();
-          digests.set(text, made);
-        }
-        return made;
+        return digests(text, keyed());
       } catch {
         return 'no-key';
       }

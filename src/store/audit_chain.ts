@@ -40,6 +40,23 @@ export function macOf(key: Uint8Array): Mac {
   };
 }
 
+/** Those that are remembered, by their text. */
+const MOST_KNOWN = 64;
+const LONGEST_KNOWN = 256;
+
+/** Keyed digests of texts by themselves, as of arguments; clients ask the same again and again. */
+export function createDigests(): (text: string, mac: Mac) => string {
+  const known = new Map<string, string>();
+  return (text, mac) => {
+    // Not the chain's own message form: that begins with 64 hex digits.
+    const made = known.get(text) ?? mac(`digest\0${text}`);
+    if (text.length > LONGEST_KNOWN || known.has(text)) return made;
+    if (known.size >= MOST_KNOWN) known.clear();
+    known.set(text, made);
+    return made;
+  };
+}
+
 /** JSON escapes C0; these would still move a terminal's cursor or turn its text around when somebody prints the file. */
 const TERMINAL = /[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\udb40[\udc00-\udfff]/g;
 export const escaped = (text: string): string => {
