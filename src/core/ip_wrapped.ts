@@ -31,7 +31,14 @@ export function wrapped(ip: Ip): Ip[] {
   if (host === ISATAP || host === (ISATAP | 0x0200_0000n)) found.push(four(ip.bits));
   // A NAT64 of one's own: where the address stands depends on the length of its prefix, so each place is asked about.
   if (holdsIp(LOCAL_NAT64, ip))
-    for (const bits of [ip.bits, (((ip.bits >> 64n) & 0xffffn) << 16n) | ((ip.bits >> 40n) & 0xffffn)])
-      if ((bits & 0xff00_0000n) !== 0n) found.push(four(bits));
+    for (const bits of placesIn(ip.bits)) if ((bits & 0xff00_0000n) !== 0n) found.push(four(bits));
   return found;
 }
+
+/** Behind a prefix of 96, 64, 56 and 48 bits; the eight from the 65th on belong to nobody (RFC 6052, section 2.2). */
+const placesIn = (bits: bigint): bigint[] => [
+  bits & 0xffff_ffffn,
+  (bits >> 24n) & 0xffff_ffffn,
+  (((bits >> 64n) & 0xffn) << 24n) | ((bits >> 32n) & 0xff_ffffn),
+  (((bits >> 64n) & 0xffffn) << 16n) | ((bits >> 40n) & 0xffffn),
+];

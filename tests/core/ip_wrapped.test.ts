@@ -30,7 +30,11 @@ test('what may be one: ISATAP under any prefix, and a NAT64 of one’s own with 
   expect(inside('2001:db8::5efe:10.0.0.5')).toEqual(['10.0.0.5']);
   expect(inside('2001:db8::200:5efe:10.0.0.5')).toEqual(['10.0.0.5']);
   expect(inside('64:ff9b:1::10.0.0.5')).toEqual(['10.0.0.5']);
+  // RFC 6052, section 2.2: behind 48, 56 and 64 bits, around the eight from the 65th on.
   expect(inside('64:ff9b:1:a00:0:500::')).toEqual(['10.0.0.5']);
+  expect(inside('64:ff9b:1:a:0:5::')).toEqual(['10.0.0.5']);
+  // Read behind 96 bits it says another one, and both are asked about.
+  expect(inside('64:ff9b:1:0:a:0:500:0')).toEqual(['5.0.0.0', '10.0.0.5']);
   for (const text of ['2001:db8::5efe:10.0.0.5', '64:ff9b:1::10.0.0.5']) expect(carries(ip(text))).toBe(false);
 });
 
