@@ -134,6 +134,10 @@ export interface DeniedName {
   entry(above: readonly string[], name: string): boolean;
 }
 
+/** Two characters as a number, whatever the case of letters. What a name of one character lacks counts as 0. */
+const twoOf = (name: string, at: number) => (small(name.charCodeAt(at)) << 8) | small(name.charCodeAt(at + 1));
+const small = (code: number) => (code >= 65 && code <= 90 ? code + 32 : code);
+
 const BUILT_IN: readonly Rule[] = [...ANYWHERE, ...ABSOLUTE].map((path) => rule(path));
 
 /**
@@ -145,16 +149,17 @@ export function denyNames(ours: readonly string[] = [], more: readonly string[] 
   const own = ours
     .filter((path) => /[^/]/.test(path))
     .map((path) => rule(path, (p) => exact(lower(latinOf(Buffer.from(p))))));
-  const byName = new Map<string, Rule[]>();
-  const byFirst = new Map<string, Rule[]>();
-  const byLast = new Map<string, Rule[]>();
+  // Two letters at the beginning or the end of a name rule nearly every name out, before any pattern is asked.
+  const byFirst = new Map<number, Rule[]>();
+  const byLast = new Map<number, Rule[]>();
   const others: Rule[] = [];
-  const add = (map: Map<string, Rule[]>, key: string, r: Rule) => map.set(key, [...(map.get(key) ?? []), r]);
+  const add = (map: Map<number, Rule[]>, key: number, r: Rule) => map.set(key, [...(map.get(key) ?? []), r]);
   for (const r of [...BUILT_IN, ...more.map((path) => rule(path)), ...own]) {
     const { pattern } = r.last;
-    if (own.includes(r) || !pattern.includes('*')) add(byName, pattern, r);
-    else if (!pattern.startsWith('*')) add(byFirst, pattern.charAt(0), r);
-    else if (!pattern.endsWith('*')) add(byLast, pattern.charAt(pattern.length - 1), r);
+    const first = own.includes(r) ? pattern.length : pattern.indexOf('*');
+    if (pattern.length < 2) others.push(r);
+    else if (first < 0 || first >= 2) add(byFirst, twoOf(pattern, 0), r);
+    else if (!pattern.slice(-2).includes('*')) add(byLast, twoOf(pattern, pattern.length - 2), r);
     else others.push(r);
   }
   const leads = ({ before, anchored }: Rule, above: readonly string[]) => {
@@ -162,14 +167,18 @@ export function denyNames(ours: readonly string[] = [], more: readonly string[] 
     if (from < 0 || (anchored && from > 0)) return false;
     return before.every((part, i) => part.fits(lower(above[from + i] as string)));
   };
-  const some = (rules: Rule[] | undefined, above: readonly string[], name: string) =>
-    rules?.some((r) => r.last.fits(name) && leads(r, above)) === true;
+  const some = (rules: readonly Rule[], above: readonly string[], name: string) => {
+    for (const r of rules) if (r.last.fits(name) && leads(r, above)) return true;
+    return false;
+  };
   const entry = (above: readonly string[], written: string) => {
+    const first = byFirst.get(twoOf(written, 0));
+    const last = byLast.get(twoOf(written, written.length - 2));
+    if (!first && !last && others.length === 0) return false;
     const name = lower(written);
     return (
-      some(byName.get(name), above, name) ||
-      some(byFirst.get(name.charAt(0)), above, name) ||
-      some(byLast.get(name.charAt(name.length - 1)), above, name) ||
+      (first !== undefined && some(first, above, name)) ||
+      (last !== undefined && some(last, above, name)) ||
       some(others, above, name)
     );
   };

@@ -6,8 +6,8 @@ import fs from 'node:fs';
 import type { FileKind, FileRoot, FindBounds, Finding, FindWhat, Found } from '../../core/files.ts';
 import { type Looker, type Searched, searchLines } from './content.ts';
 import { holdsKey } from './deny.ts';
-import { nameGlob, pathGlob } from './glob.ts';
-import { deviceName, type MountPoint, mountPoints } from './inside_mounts.ts';
+import { bytewise, nameGlob, pathGlob } from './glob.ts';
+import { deviceName, type MountPoint, type MountTree, mountTree } from './inside_mounts.ts';
 import { ASCII, entries, latinOf, namesIn, textOf, treeOf } from './names.ts';
 import { isOurs, O_PATH } from './standing.ts';
 import type { Task } from './task.ts';
@@ -25,9 +25,12 @@ interface Here {
   root: FileRoot;
   /** Components of the root that holds here. */
   base: number;
-  device: bigint;
+  /** As a number, which holds any of them whole: the kernel's have 32 bits. */
+  device: number;
   /** The mount that all of it is on, null: the one of the start. */
   mount: string | null;
+  /** What is mounted in it or further below; null: nothing is. */
+  mounts: MountTree | null;
 }
 
 class Stop extends Error {
@@ -61,11 +64,12 @@ export function find(
   const limit = Math.max(0, Math.min(o.limit, MOST_FOUND));
   const inner = (ground.inner ?? []).map((root) => ({ root, parts: componentsOf(root.path).map(latinOf) }));
   const startedAt = start.components.length;
-  const named = namedBy(what.glob);
+  const named = what.glob === undefined ? null : namedBy(what.glob);
   const statted = [what.minBytes, what.maxBytes, what.modifiedAfterMs, what.modifiedBeforeMs, what.changedAfterMs].some(
     (n) => n !== undefined,
   );
-  const mounts = mountPoints();
+  // Of an inode's number a double may lose the last bits: one that is none of these is not ours, any other is looked at again.
+  const oursAbout = new Set([...ground.ours].map((id) => Number(id.slice(id.indexOf(':') + 1))));
   const proposed = only ? treeOf(only) : null;
   let linesLeft = MOST_LINES;
   let beat = 0;
@@ -76,12 +80,12 @@ export function find(
     if (performance.now() - began > o.maxMs) throw new Stop('time');
   };
 
-  function visit(fd: number, at: string[], here: Here): void {
+  function visit(fd: number, at: string[], here: Here, size: number): void {
     out.looked.directories++;
     const folders: string[] = [];
-    const mounted = mounts.get(`/${at.join('/')}`);
+    const mounted = here.mounts?.below;
     const deeper = at.length - startedAt < o.depth - 1 && at.length - here.base < here.root.depth - 1;
-    for (const { latin, kind } of proposed ? namesIn(proposed, at.slice(startedAt), fd) : entries(fd)) {
+    for (const { latin, kind } of proposed ? namesIn(proposed, at.slice(startedAt), fd) : entries(fd, size)) {
       if (out.looked.entries >= o.maxEntries) throw new Stop('entries');
       if (latin.startsWith('.deckhand-') && isOurs(Buffer.from(latin, 'latin1'))) continue;
       out.looked.entries++;
@@ -90,7 +94,7 @@ export function find(
         over.denied++;
         continue;
       }
-      const point = mounted?.get(latin);
+      const point = mounted?.get(latin)?.point;
       if (point && !mayTouch(point, at, latin, here)) continue;
       if (kind === 'symlink') over.links++;
       if (point) task.on(point.path);
@@ -101,9 +105,11 @@ export function find(
     if (!deeper) return;
     for (const latin of folders) {
       at.push(latin);
-      const point = mounted?.get(latin);
+      const mounts = mounted?.get(latin) ?? null;
+      const point = mounts?.point;
       if (point) task.on(point.path);
-      descend(fd, at, latin, point ? { ...here, mount: point.path } : here);
+      const below = mounts === here.mounts ? here : { ...here, mounts };
+      descend(fd, at, latin, point ? { ...below, mount: point.path } : below);
       if (point) task.on(here.mount);
       at.pop();
     }
@@ -133,16 +139,14 @@ export function find(
     }
     try {
       const own = inner.find((r) => r.parts.length === at.length && r.parts.every((p, i) => p === at[i]));
-      const stat = fs.fstatSync(fd, { bigint: true });
-      if (ground.ours.has(idOf(stat))) over.denied++;
+      const stat = fs.fstatSync(fd);
+      if (oursAbout.has(stat.ino) && ground.ours.has(idOf(fs.fstatSync(fd, { bigint: true })))) over.denied++;
       else if (stat.dev !== above.device && (isKernel(fd) || ((own?.root ?? above.root).oneFilesystem && !own)))
         over.otherDevice++;
-      else
-        visit(
-          fd,
-          at,
-          own ? { ...above, root: own.root, base: at.length, device: stat.dev } : { ...above, device: stat.dev },
-        );
+      else {
+        const there = stat.dev === above.device ? above : { ...above, device: stat.dev };
+        visit(fd, at, own ? { ...there, root: own.root, base: at.length } : there, stat.size);
+      }
     } catch (error) {
       if (error instanceof Stop || !(error as NodeJS.ErrnoException).code || isOps(error)) throw error;
       over.unreadable++;
@@ -249,8 +253,12 @@ export function find(
     const at = start.components.map(latinOf);
     if (start.stat.isDirectory()) {
       const base = componentsOf(ground.root.path).length;
-      if (o.depth > 0 && at.length - base < ground.root.depth)
-        visit(start.fd, at, { root: ground.root, base, device: start.stat.dev, mount: null });
+      let mounts: MountTree | null = mountTree();
+      for (const part of at) mounts = mounts?.below.get(part) ?? null;
+      if (o.depth > 0 && at.length - base < ground.root.depth) {
+        const device = Number(start.stat.dev);
+        visit(start.fd, at, { root: ground.root, base, device, mount: null, mounts }, Number(start.stat.size));
+      }
     } else if (look && start.stat.isFile()) {
       out.looked.entries = 1;
       inOpened(start.fd, at, null, start.stat);
@@ -271,11 +279,11 @@ const isOps = (error: unknown) => error instanceof Error && error.name === 'OpsE
 const pathIn = (fd: number, latin: string): string | Buffer =>
   ASCII.test(latin) ? `/proc/self/fd/${fd}/${latin}` : Buffer.from(`/proc/self/fd/${fd}/${latin}`, 'latin1');
 
-function namedBy(glob: string | undefined): ((at: string[], latin: string, start: number) => boolean) | null {
-  if (glob === undefined) return null;
+function namedBy(glob: string): (at: string[], latin: string, start: number) => boolean {
   if (!glob.includes('/')) {
     const fits = nameGlob(glob);
-    return (_, latin) => fits(textOf(latin));
+    // A byte below 128 is that character in any encoding that we know, and so is an end or a beginning of such.
+    return bytewise(glob) ? (_, latin) => fits(latin) : (_, latin) => fits(textOf(latin));
   }
   const fits = pathGlob(glob);
   return (at, latin, start) => fits([...at.slice(start), latin].map(textOf));

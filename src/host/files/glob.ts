@@ -34,6 +34,10 @@ export function nameGlob(pattern: string): (name: string) => boolean {
     );
 }
 
+/** Whether it asks of a name no more than ASCII characters at its beginning and its end, and so the same of its bytes. */
+export const bytewise = (pattern: string): boolean =>
+  /^\*?[\x20-\x29\x2b-\x3e\x40-\x5a\x5d-\x7e]*$|^[\x20-\x29\x2b-\x3e\x40-\x5a\x5d-\x7e]*\*$/.test(pattern);
+
 /** Of the path below a start, by its components. */
 export function pathGlob(pattern: string): (components: readonly string[]) => boolean {
   const parts = pattern

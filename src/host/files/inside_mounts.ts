@@ -29,8 +29,30 @@ export function mountPoints(): MountPoints {
   return found;
 }
 
+/** The same as a tree of names, which a search walks down beside the folders: most have nothing mounted anywhere below them. */
+export interface MountTree {
+  point: MountPoint | null;
+  below: Map<string, MountTree>;
+}
+
+export function mountTree(): MountTree {
+  const root: MountTree = { point: null, below: new Map() };
+  for (const [folder, names] of mountPoints())
+    for (const [name, point] of names) {
+      let at = root;
+      for (const part of [...folder.split('/').filter(Boolean), name]) {
+        const below: MountTree = at.below.get(part) ?? { point: null, below: new Map() };
+        at.below.set(part, below);
+        at = below;
+      }
+      at.point = point;
+    }
+  return root;
+}
+
 /** As stat has a device, so that it can be compared with mountinfo's. */
-export const deviceName = (dev: bigint): string => {
+export const deviceName = (device: number): string => {
+  const dev = BigInt(device);
   const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
   const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
   return `${major}:${minor}`;

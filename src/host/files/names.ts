@@ -50,17 +50,23 @@ export function* namesIn(tree: Tree, at: readonly string[], fd: number): Generat
     if (name.includes('\ufffd')) unsure.add(name);
     else yield { latin: latinOf(Buffer.from(name)), kind: below.size > 0 ? 'directory' : 'file' };
   }
-  if (unsure.size > 0) for (const entry of entries(fd)) if (unsure.has(textOf(entry.latin))) yield entry;
+  if (unsure.size > 0)
+    for (const entry of entries(fd, fs.fstatSync(fd).size)) if (unsure.has(textOf(entry.latin))) yield entry;
 }
 
-export function* entries(fd: number): Generator<Name> {
+const encoding = 'latin1' as BufferEncoding;
+const WITH_KINDS = { encoding, withFileTypes: true } as const;
+
+/** `size`: of the folder itself, as its stat has it. */
+export function entries(fd: number, size: number): Iterable<Name> {
   const here = `/proc/self/fd/${fd}`;
-  const encoding = 'latin1' as BufferEncoding;
-  const { size } = fs.fstatSync(fd);
-  if (size > 0 && size <= AT_ONCE) {
-    for (const e of fs.readdirSync(here, { encoding, withFileTypes: true })) yield { latin: e.name, kind: kindIn(e) };
-    return;
-  }
+  if (size <= 0 || size > AT_ONCE) return inPieces(here);
+  const all: Name[] = [];
+  for (const e of fs.readdirSync(here, WITH_KINDS)) all.push({ latin: e.name, kind: kindIn(e) });
+  return all;
+}
+
+function* inPieces(here: string): Generator<Name> {
   const dir = fs.opendirSync(here, { encoding, bufferSize: 512 });
   try {
     for (let e = dir.readSync(); e !== null; e = dir.readSync()) yield { latin: e.name, kind: kindIn(e) };
