@@ -166,6 +166,11 @@ export interface Finding {
   totalBytes: number;
   /** Denied by the owner or the deny list, unreadable, gone, on another device, too deep: passed over. */
   passedOver: { denied: number; unreadable: number; otherDevice: number; links: number; binary: number };
+  /**
+   * Only what another program or an index named for its content was looked at: its counts tell of files that are never shown what they
+   * hold, and so they are for no caller.
+   */
+  proposed?: true;
   /** Why it stopped before it was through; null: it looked at all of it. */
   stopped: 'entries' | 'bytes' | 'time' | null;
   /** Where the root asks for an index: how old it is and whether what changed since was looked at; or why it was not used. */

@@ -114,7 +114,7 @@ export const fileSearch = defineRead({
     // A wrong expression is told as one before anything is looked at.
     const grep = i.grep === undefined ? null : await grepOf(i.grep, i.regex === true);
     const found = await named(i.path, ctx, () => ctx.host.files.find(path, what, { ...bounds, signal: ctx.signal }));
-    const unknown = notLookedAt(found);
+    const unknown = found.proposed ? notNamed(found) : notLookedAt(found);
     const index = indexOf(found, unknown);
     const looked = { entries: found.looked.entries, files: found.looked.files, bytes: found.looked.bytes };
     const shown = typeof path === 'string' ? path : targetOf(i.path);
@@ -143,13 +143,25 @@ export const fileSearch = defineRead({
       path: shown,
       matched: all ? files.length : null,
       bytes: all ? bytes : null,
-      looked,
+      looked: found.proposed ? { entries: files.length, files: files.length, bytes } : looked,
       ...index,
       files,
       unknown,
     };
   },
 });
+
+/**
+ * Where only files were looked into that hold the text, a count of those that may not be shown would tell that they hold it, and letter by
+ * letter what they hold. So the same is said whatever there is.
+ */
+function notNamed(found: Finding): FileSearchAnswer['unknown'] {
+  const passedOver = { ...found.passedOver, denied: 0, unreadable: 0, otherDevice: 0 };
+  return [
+    ...notLookedAt({ ...found, passedOver }),
+    { what: 'what is on the deny list, or may not be read', why: 'never opened' },
+  ];
+}
 
 /** What an index has to do with it; nobody may take what it does not know yet for nothing. */
 function indexOf({ index }: Finding, unknown: FileSearchAnswer['unknown']): Pick<FileSearchAnswer, 'index'> {

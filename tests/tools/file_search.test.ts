@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { encode } from 'gpt-tokenizer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OpsError } from '../../src/core/errors.ts';
+import type { Propose } from '../../src/host/files/ripgrep.ts';
 import { type FileSearchAnswer, fileSearch } from '../../src/tools/file_search.ts';
 import { FAKE_WALL_MS } from '../fakes/host.ts';
 import { ask } from './context.ts';
@@ -91,6 +92,36 @@ describe('by content', () => {
     for (const grep of ['hunter2', 'listen-to-me', 'zzzlisten', 'redacted'])
       expect((await search({ grep })).data, grep).toEqual(none);
     expect((await search({ grep: 'h.nter\\d', regex: true })).data).toEqual(none);
+  });
+
+  test('nor where only files that hold the text are named, denied ones too (control: the host counts them)', async () => {
+    // As ripgrep does, in the folder of the test.
+    const naming: Propose = async ({ path, what }) =>
+      fs
+        .readdirSync(path as string, { recursive: true, encoding: 'utf8', withFileTypes: true })
+        .filter((e) => e.isFile())
+        .map((e) => join(e.parentPath, e.name))
+        .filter((file) => fs.readFileSync(file).includes(what.content?.text ?? ''))
+        .map((file) => file.slice((path as string).length + 1));
+    const g = folder({ propose: naming });
+    try {
+      g.put('.env', 'DB_PASSWORD=denied-hunter2\n');
+      g.put('.ssh/id_x', 'denied-too\n');
+      g.put('app.ini', 'password = hidden-hunter2\n');
+      g.put('odd', '-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\n');
+      g.put('plain', 'to be found\n');
+      const asked = (grep: string) => ask<FileSearchAnswer>(fileSearch, { path: g.dir, grep }, g.ctx);
+      const none = await asked('not to be found');
+      for (const grep of ['denied-h', 'denied-too', 'hidden-h', 'MIIEvQ']) {
+        expect(await asked(grep), grep).toEqual(none);
+        const content = { text: grep, regex: false, ignoreCase: true };
+        const bounds = { depth: 9, limit: 9, maxEntries: 1e6, maxBytes: 1e9, maxMs: 60_000 };
+        expect((await g.ctx.host.files.find(g.dir, { content }, bounds)).looked.entries, grep).toBeGreaterThan(0);
+      }
+      expect((await asked('to be f')).data).toMatchObject({ matched: 1, looked: { entries: 1, files: 1, bytes: 12 } });
+    } finally {
+      g.end();
+    }
   });
 
   test('a limit says that there may be more', async () => {

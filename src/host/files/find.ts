@@ -225,9 +225,8 @@ export function find(
       });
       out.looked.bytes += searched.bytes;
       if (searched.binary) over.binary++;
-      // Its lines would show what reading refuses.
-      else if (searched.matches > 0 && holdsKey(fd, task.tick)) over.denied++;
-      else if (searched.matches > 0) hit(at, latin, stat, searched);
+      // The lines of a key would show what reading refuses, and a count that it holds this text.
+      else if (searched.matches > 0 && !holdsKey(fd, task.tick)) hit(at, latin, stat, searched);
       if (searched.bounded) throw new Stop('bytes');
     } finally {
       fs.closeSync(fd);

@@ -218,6 +218,7 @@ export function files(o: FilesOptions): OpenFiles {
           ...(names ? { only: names } : {}),
         };
         const found = await pool.ask<Finding>(mount, request, { signal });
+        if (names && what.content) found.proposed = true;
         return said ? { ...found, index: said } : found;
       },
       changer,
