@@ -24,30 +24,46 @@ export interface Pick extends CleanLine {
 export interface Bytes {
   bytes: Uint8Array;
   encoding: Encoding;
+  /** The lines that were cleaned last: what stands close together, or in a small file, is cleaned with the same lines around it. */
+  last?: { first: number; end: number; raw: readonly Raw[]; clean: readonly CleanLine[] };
+}
+
+interface Raw {
+  text: string;
+  longer: boolean;
+  invalid: number;
 }
 
 /** Lines of [from, to); both lie at line ends but for a line that is longer than the window. */
-export function pick({ bytes, encoding }: Bytes, from: number, to: number, redact: (text: string) => string): Pick[] {
+export function pick(source: Bytes, from: number, to: number, redact: (text: string) => string): Pick[] {
+  const { bytes, encoding } = source;
   const first = before(bytes, from, encoding);
-  const last = behind(bytes, to, encoding);
-  const raw: { text: string; longer: boolean; invalid: number }[] = [];
-  for (let at = first; at < last; ) {
-    const next = lineAfter(bytes, at, last, encoding);
-    raw.push(lineOf(bytes, at, next < 0 ? last : next, encoding, next >= 0));
-    at = next < 0 ? last : next;
-  }
+  const { raw, clean } = cleaned(source, first, behind(bytes, to, encoding), redact);
   const skip = countLines(bytes, first, from, encoding);
   const ends = countLines(bytes, from, to, encoding);
   const open = to > from && lineBefore(bytes, from, to, encoding) !== to ? 1 : 0;
-  const clean = cleanLines(
-    raw.map((r) => r.text),
-    redact,
-  );
   const chosen = raw.slice(skip, skip + ends + open);
   return chosen.map((r, i) => {
     const line = clean[skip + i] as CleanLine;
     return { ...line, chars: line.text.length, longer: r.longer, invalid: r.invalid };
   });
+}
+
+function cleaned(source: Bytes, first: number, end: number, redact: (text: string) => string) {
+  const { bytes, encoding, last } = source;
+  if (last?.first === first && last.end === end) return last;
+  const raw: Raw[] = [];
+  for (let at = first; at < end; ) {
+    const next = lineAfter(bytes, at, end, encoding);
+    raw.push(lineOf(bytes, at, next < 0 ? end : next, encoding, next >= 0));
+    at = next < 0 ? end : next;
+  }
+  const clean = cleanLines(
+    raw.map((r) => r.text),
+    redact,
+  );
+  source.last = { first, end, raw, clean };
+  return source.last;
 }
 
 function lineOf(bytes: Uint8Array, from: number, to: number, encoding: Encoding, ended: boolean) {

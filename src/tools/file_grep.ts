@@ -4,7 +4,7 @@
  */
 import { strip } from '../core/foreign.ts';
 import { countLines, decode, type Encoding, latin1, lineAfter, lineBefore, unitOf } from '../insight/text_encoding.ts';
-import { type Pick, pick, pickAround } from '../insight/text_pick.ts';
+import { type Bytes, type Pick, pick, pickAround } from '../insight/text_pick.ts';
 import type { Choice, Progress } from './file_lines.ts';
 import type { Window } from './file_pieces.ts';
 import type { Builder } from './file_shown.ts';
@@ -27,7 +27,7 @@ export async function grepWindow(
 ): Promise<void> {
   const { encoding } = s;
   const unit = unitOf(encoding);
-  const source = { bytes: w.bytes, encoding };
+  const source: Bytes = { bytes: w.bytes, encoding };
   // A window that begins within a line may have half a match before it.
   const from = w.begins || s.from !== w.from ? s.from : Math.max(0, s.from - OVERLAP);
   let [counted, line] = [s.from, s.line];
@@ -99,7 +99,7 @@ interface Found {
 }
 
 function whole(
-  source: { bytes: Uint8Array; encoding: Encoding },
+  source: Bytes,
   begin: number,
   until: number,
   o: { grep: Grep; redact: (t: string) => string },
@@ -110,7 +110,7 @@ function whole(
 }
 
 function around(
-  source: { bytes: Uint8Array; encoding: Encoding },
+  source: Bytes,
   line: [number, number],
   at: number,
   end: number,
@@ -127,7 +127,7 @@ function around(
 
 /** All lines from `a` to `b`; the one that begins at `begin` is the match, alone where it is too long to have neighbours. */
 function put(
-  source: { bytes: Uint8Array; encoding: Encoding },
+  source: Bytes,
   p: {
     a: number;
     b: number;
