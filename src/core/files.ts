@@ -143,6 +143,8 @@ export interface FindBounds extends Bounded {
   maxMs: number;
   /** An index may say where to look: then `looked` counts only what was looked at. */
   index?: boolean;
+  /** Some of what will be found, as it is found, for work that can begin early. Only the answer counts: these may be none of it. */
+  some?: (found: Found[]) => void;
 }
 
 export interface Found {

@@ -101,6 +101,8 @@ export interface ExecRequest {
   env?: { readonly NOTIFY_SOCKET: string };
   /** Each line of either stream as it comes. */
   onLine?: (line: string) => void;
+  /** Each piece of stdout as it comes. */
+  onChunk?: (chunk: Buffer) => void;
 }
 
 export interface ExecResult {
@@ -198,6 +200,7 @@ export function execPath(path: string, o: Omit<ExecRequest, 'binary'>): Promise<
       }
       if (size > o.maxBytes) stop(new OpsError('limit', `${path} said more than ${o.maxBytes} bytes.`));
       else chunks.push(chunk);
+      if (stream === child.stdout && !failure) o.onChunk?.(chunk);
     });
     return () => Buffer.concat(chunks).toString('utf8');
   };

@@ -113,13 +113,17 @@ export const fileSearch = defineRead({
     };
     // A wrong expression is told as one before anything is looked at.
     const grep = i.grep === undefined ? null : await grepOf(i.grep, i.regex === true);
-    const found = await named(i.path, ctx, () => ctx.host.files.find(path, what, { ...bounds, signal: ctx.signal }));
+    const again = grep && rereader(i.limit, grep, ctx);
+    const some = again ? { some: (found: Found[]) => again.begin(found) } : {};
+    const found = await named(i.path, ctx, () =>
+      ctx.host.files.find(path, what, { ...bounds, ...some, signal: ctx.signal }),
+    ).finally(() => again?.stop());
     const unknown = found.proposed ? notNamed(found) : notLookedAt(found);
     const index = indexOf(found, unknown);
     const looked = { entries: found.looked.entries, files: found.looked.files, bytes: found.looked.bytes };
     const shown = typeof path === 'string' ? path : targetOf(i.path);
     const sorted = found.found.toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-    if (!grep) {
+    if (!again) {
       const all = found.stopped === null;
       if (found.hits > sorted.length)
         unknown.push({ what: `${found.hits - sorted.length} further`, why: `${sorted.length} are listed at most` });
@@ -134,7 +138,7 @@ export const fileSearch = defineRead({
         unknown,
       };
     }
-    const { files, through } = await readAgain(sorted, i.limit, grep, ctx);
+    const { files, through } = await again.all(sorted);
     const all = through && found.stopped === null && found.hits <= sorted.length;
     if (!through || found.hits > sorted.length)
       unknown.push({ what: 'further files', why: 'enough were found: narrow it by name, or begin further down' });
@@ -223,25 +227,32 @@ function rowOf(f: Found): SearchRow {
 
 const byShape = createRedactor({});
 
-/** In order, until there are enough. `through`: all of them were read again. */
-async function readAgain(
-  found: readonly Found[],
-  most: number,
-  grep: NonNullable<Choice['grep']>,
-  ctx: ToolContext,
-): Promise<{ files: SearchRow[]; through: boolean }> {
-  const deadlineMs = ctx.now() + VERIFY_MS;
+interface Rereader {
+  /** Some of what will have to be read, while others are still looked for. */
+  begin(found: readonly Found[]): void;
+  /** There will be no more to do. */
+  stop(): void;
+  /** In order, until there are enough. `through`: all of them were read again. */
+  all(found: readonly Found[]): Promise<{ files: SearchRow[]; through: boolean }>;
+}
+
+function rereader(most: number, grep: NonNullable<Choice['grep']>, ctx: ToolContext): Rereader {
   const redactor = ctx.redactor ?? byShape;
-  const files: SearchRow[] = [];
-  for (const f of found) {
+  /** What was read early, by path: of which file, and what it came to. */
+  const early = new Map<string, { of: string; row: SearchRow | null }>();
+  const waiting: Found[] = [];
+  let running: Promise<void> | null = null;
+  let over = false;
+
+  /** Null: it is none of those found. */
+  async function read(f: Found, deadlineMs: number): Promise<SearchRow | null> {
     const [first] = f.lines ?? [];
-    if (!first) continue;
-    if (files.length >= most || ctx.now() >= deadlineMs) return { files, through: false };
+    if (!first) return null;
     const last = f.lines?.[LINES_EACH * 4] ?? f.lines?.at(-1) ?? first;
     try {
       const pieces = await openPieces(ctx.host.files.reader, f.bytes ?? f.path, { signal: ctx.signal });
       // Another file stands there by now.
-      if (pieces.stat.id !== f.stat.id) continue;
+      if (pieces.stat.id !== f.stat.id) return null;
       const text = contentType(pieces.head, pieces.stat.sizeBytes).text ?? { encoding: 'utf-8' as const, bom: 0 };
       const { shown, matched, stop } = await chosenLines(pieces, text, {
         span: { from: first.number, to: last.number, last: null },
@@ -254,17 +265,51 @@ async function readAgain(
         redact: (s) => redactor.text(s),
         timeUp: () => ctx.now() >= deadlineMs,
       });
-      if (matched === 0) continue;
+      if (matched === 0) return null;
       const lines = shown.parts.flatMap((p) =>
         p.lines.map((line, n) => ({ line: p.line === null ? null : p.line + n, text: line })),
       );
       const more = stop !== null && stop.why !== 'range';
-      files.push({ ...rowOf(f), lines, ...(more ? { more: true } : {}) });
+      return { ...rowOf(f), lines, ...(more ? { more: true } : {}) };
     } catch (thrown) {
-      // It went away, or must not be read: it is none of those found.
+      // It went away, or must not be read.
       if (!(thrown instanceof OpsError) || ctx.signal.aborted || !GONE.has(thrown.code)) throw thrown;
+      return null;
     }
   }
-  return { files, through: true };
+
+  async function ahead(): Promise<void> {
+    for (let f = waiting.shift(); f && !over && early.size < most; f = waiting.shift())
+      early.set(f.path, { of: f.stat.id, row: await read(f, ctx.now() + VERIFY_MS) });
+  }
+
+  return {
+    begin(found) {
+      waiting.push(...found);
+      running ??= ahead()
+        // Whatever it was: the file is read anew when its turn comes, and then it is told.
+        .catch(() => {})
+        .finally(() => {
+          running = null;
+        });
+    },
+    stop() {
+      over = true;
+    },
+    async all(found) {
+      over = true;
+      await running;
+      const deadlineMs = ctx.now() + VERIFY_MS;
+      const files: SearchRow[] = [];
+      for (const f of found) {
+        if (!f.lines?.length) continue;
+        if (files.length >= most || ctx.now() >= deadlineMs) return { files, through: false };
+        const known = early.get(f.path);
+        const row = known?.of === f.stat.id ? known.row : await read(f, deadlineMs);
+        if (row) files.push(row);
+      }
+      return { files, through: true };
+    },
+  };
 }
 const GONE = new Set(['not_found', 'permission', 'conflict', 'validation']);

@@ -24,6 +24,7 @@ import type {
 } from '../../core/files.ts';
 import type { Bounded } from '../../core/host.ts';
 import { parseMountinfo } from '../system/mounts.ts';
+import { early } from './early.ts';
 import { byIndex, type Indexed } from './indexed.ts';
 import { FilePool, type FilePoolOptions } from './pool.ts';
 import type { Propose } from './ripgrep.ts';
@@ -154,12 +155,14 @@ export function files(o: FilesOptions): OpenFiles {
       what: FindWhat,
       bounds: Omit<FindBounds, 'signal'>,
       signal?: AbortSignal,
+      some?: (paths: string[]) => void,
     ) {
       if (!o.propose) return null;
       const text = Buffer.from(bytes).toString('utf8');
       const path = Buffer.from(text).equals(bytes) ? text : null;
       const { depth, maxMs } = bounds;
-      return o.propose({ path, what, depth, maxMs, mounts: mountsNow(), ...(signal ? { signal } : {}) });
+      const mounts = mountsNow();
+      return o.propose({ path, what, depth, maxMs, mounts, ...(signal ? { signal } : {}), ...(some ? { some } : {}) });
     }
 
     /** What the index proposes. A search that it does not help is made without it. */
@@ -204,22 +207,26 @@ export function files(o: FilesOptions): OpenFiles {
           return pool.ask<Hashed>(mount, { ...asked, op: 'hash', maxBytes }, own(o));
         },
       },
-      async find(path, what, { signal, index, ...bounds }) {
+      async find(path, what, { signal, index, some = () => {}, ...bounds }) {
         const { asked, mount } = where(path, 'read');
         const began = performance.now();
         const { only, said } = await kept(index ? asked.path : null, what, signal);
-        const names = only ?? (what.content ? await proposed(asked.path, what, bounds, signal) : null);
-        const maxMs = Math.max(1, bounds.maxMs - (performance.now() - began));
-        const request = {
-          ...asked,
-          op: 'find' as const,
-          what,
-          bounds: { ...bounds, maxMs },
-          ...(names ? { only: names } : {}),
+        const below = (names: readonly string[] | null, most = {}) => {
+          const maxMs = Math.max(1, bounds.maxMs - (performance.now() - began));
+          const now = { ...bounds, ...most, maxMs };
+          const request = { ...asked, op: 'find' as const, what, bounds: now, ...(names ? { only: [...names] } : {}) };
+          return pool.ask<Finding>(mount, request, { signal });
         };
-        const found = await pool.ask<Finding>(mount, request, { signal });
-        if (names && what.content) found.proposed = true;
-        return said ? { ...found, index: said } : found;
+        const begun = early(bounds, below, some);
+        try {
+          const names =
+            only ?? (what.content ? await proposed(asked.path, what, bounds, signal, (p) => begun.add(p)) : null);
+          const found = names && !only ? await begun.end(names) : await below(names);
+          if (names && what.content) found.proposed = true;
+          return said ? { ...found, index: said } : found;
+        } finally {
+          begun.drop();
+        }
       },
       changer,
       transfers: bounds ? transfers.within(bounds) : transfers,

@@ -16,6 +16,8 @@ export interface ProposeFor {
   maxMs: number;
   mounts: readonly Mount[];
   signal?: AbortSignal;
+  /** Paths as they come. What is answered in the end has them too, or is null: then they were worth nothing. */
+  some?: (paths: string[]) => void;
 }
 
 /** Paths below the start; null: it cannot help here, and all is to be looked through. */
@@ -43,7 +45,7 @@ const LOCAL = new Set([
 
 export function ripgrep(o: { exec: Exec; has?: (binary: Binary) => boolean }): Propose {
   const has = o.has ?? ((binary: Binary) => findBinary(binary) !== null);
-  return async ({ path, what, depth, maxMs, mounts, signal }) => {
+  return async ({ path, what, depth, maxMs, mounts, signal, some }) => {
     const { content } = what;
     const text = content?.regex ? content.holds : content?.text;
     if (!content || text === undefined || path === null || path === '/') return null;
@@ -60,6 +62,7 @@ export function ripgrep(o: { exec: Exec; has?: (binary: Binary) => boolean }): P
         timeoutMs: Math.max(100, maxMs * SHARE),
         maxBytes: MOST_OUTPUT,
         ...(signal ? { signal } : {}),
+        ...(some ? { onChunk: inPaths(`${path}/`, some) } : {}),
       });
       // 1: nothing; 2: something could not be read, of which it says nothing, or it did not understand us.
       if (said.code === null || said.code > 2 || said.stderr !== '') return null;
@@ -71,6 +74,19 @@ export function ripgrep(o: { exec: Exec; has?: (binary: Binary) => boolean }): P
       if (signal?.aborted) throw signal.reason;
       return null;
     }
+  };
+}
+
+/** Whole paths below `from` out of pieces of its output. */
+function inPaths(from: string, some: (paths: string[]) => void): (chunk: Buffer) => void {
+  let rest = Buffer.alloc(0);
+  return (chunk) => {
+    const all = Buffer.concat([rest, chunk]);
+    const end = all.lastIndexOf(0) + 1;
+    rest = all.subarray(end);
+    const paths = all.subarray(0, end).toString('utf8').split('\0');
+    const below = paths.filter((p) => p.startsWith(from)).map((p) => p.slice(from.length));
+    if (below.length > 0) some(below);
   };
 }
 
