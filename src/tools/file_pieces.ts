@@ -25,6 +25,8 @@ export interface Pieces {
   stat: FileStat;
   /** Its first bytes. */
   head: Buffer;
+  /** There is no more of it. */
+  whole: boolean;
   /** From `offset`; fewer than `length` only where the file ends. */
   at(offset: number, length: number): Promise<Buffer>;
   /** Ways through it that bring no bytes; not for UTF-16. */
@@ -64,8 +66,10 @@ export async function openPieces(
     }
     return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
   }
-  const head = await at(0, o.head ?? FIRST);
-  return { path: real, stat: first as unknown as FileStat, head, at, scan, bytesRead: () => bytesRead };
+  const most = o.head ?? FIRST;
+  const head = await at(0, most);
+  const whole = head.length < most;
+  return { path: real, stat: first as unknown as FileStat, head, whole, at, scan, bytesRead: () => bytesRead };
 }
 
 /** Bytes of which [from, to) are to be looked at: whole lines, but for a line that is longer than a window. */
@@ -92,7 +96,8 @@ export async function* windows(
   let at = o.from;
   let begins = true;
   const asked = at - base + size;
-  let bytes = base === 0 && asked <= pieces.head.length ? pieces.head.subarray(0, asked) : await pieces.at(base, asked);
+  const known = base === 0 && (pieces.whole || asked <= pieces.head.length);
+  let bytes = known ? pieces.head.subarray(0, asked) : await pieces.at(base, asked);
   let end = bytes.length < asked;
   for (;;) {
     const until = base + bytes.length;

@@ -124,6 +124,39 @@ describe('by content', () => {
     }
   });
 
+  test('what was read early is shown only if it is found in the end, and is still that file', async () => {
+    const g = folder();
+    try {
+      for (const name of ['a', 'b', 'c', 'd']) g.put(name, `needle in ${name}\n`);
+      const { files } = g.ctx.host;
+      const reads: string[] = [];
+      const reader = {
+        ...files.reader,
+        read: async (...args: Parameters<typeof files.reader.read>) => {
+          reads.push(String(args[0]).slice(-1));
+          return files.reader.read(...args);
+        },
+      };
+      // All are told early; then a stands there as another file, and b is not among those found.
+      const find: typeof files.find = async (path, what, o) => {
+        const before = await files.find(path, what, o);
+        o.some?.(before.found);
+        while (reads.length < 4) await new Promise((done) => setImmediate(done));
+        g.put('new', 'needle in another\n');
+        fs.renameSync(join(g.dir, 'new'), join(g.dir, 'a'));
+        const after = await files.find(path, what, o);
+        const found = after.found.filter((f) => !f.path.endsWith('/b'));
+        return { ...after, found, hits: found.length };
+      };
+      const ctx = { ...g.ctx, host: { ...g.ctx.host, files: { ...files, find, reader } } };
+      const { data } = await ask<FileSearchAnswer>(fileSearch, { path: g.dir, grep: 'needle' }, ctx);
+      expect(data.files.map((x) => x.lines?.[0]?.text)).toEqual(['needle in another', 'needle in c', 'needle in d']);
+      expect(reads.toSorted().join('')).toBe('aabcd');
+    } finally {
+      g.end();
+    }
+  });
+
   test('a limit says that there may be more', async () => {
     const { data } = await search({ grep: 'listen', limit: 1 });
     expect(paths(data)).toHaveLength(1);
