@@ -6,6 +6,10 @@ import { defineConfig } from 'vitest/config';
 process.env.XDG_DATA_HOME = fileURLToPath(new URL('node_modules/.cache', import.meta.url));
 // Nor a line in the log of the machine.
 process.env.DECKHAND_AUDIT_HEADS = 'off';
+// Many tests start the product from its sources: what one process or thread (tests/compiled.ts) has compiled serves the next. Not for
+// coverage, which is less exact on code that comes out of a cache.
+if (!process.argv.some((a) => a.startsWith('--coverage')))
+  process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('node_modules/.cache/compile', import.meta.url));
 
 // A test that needs longer than this is stuck: a removed time-out in the product would otherwise hang the run. It is no
 // measure of anything: a machine that does other things besides may take several times as long.
@@ -16,7 +20,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Likewise: what is waited for either comes or does not.
     expect: { poll: { timeout: 30_000 } },
-    setupFiles: ['./tests/patience.ts', './tests/threads_counted.ts'],
+    setupFiles: ['./tests/patience.ts', './tests/threads_counted.ts', './tests/compiled.ts'],
     // Engines, networks and browsers beside each other on two processors: one more try for what they were too late for, and the
     // report says for which (tests/no_skips.ts). Nothing else gets one.
     retry: process.env.DECKHAND_REAL === '1' ? 1 : 0,
