@@ -3,6 +3,7 @@
  * should be. Each entry bounds itself in count and time.
  */
 import { createMiner } from '../src/insight/log_mine.ts';
+import { countsSoak } from '../tests/counts_soak.ts';
 import { lacking as dockerLacking, startLab } from '../tests/docker/engine.ts';
 import { listSoak } from '../tests/docker/list_soak.ts';
 import { logSoak } from '../tests/docker/log_soak.ts';
@@ -255,6 +256,17 @@ const SOAKS: Record<string, { about: string; run(): Promise<Row[]> }> = {
         row('files left', [...files].sort().join(', '), 'new, old', files.size === 2 && !files.has('torn'));
       }
       return out;
+    },
+  },
+  counts: {
+    about: 'all cases of the tests that try only some of them outside of CI (tests/counts.ts)',
+    async run() {
+      const s = countsSoak();
+      return [
+        { what: 'files of tests', seen: s.files, want: 'many', ok: s.files > 10 },
+        { what: 'tests that failed', seen: s.failed[0] ?? 0, want: '0', ok: s.passed > 0 && s.failed.length === 0 },
+        { what: 'tests that held', seen: s.passed, want: '-', ok: true },
+      ];
     },
   },
   'files-edit-bytes': {

@@ -8,6 +8,7 @@ import { settings } from '../../src/config/known.ts';
 import { configurationPage, exampleFile } from '../../src/config/pages.ts';
 import type { Setting } from '../../src/config/settings.ts';
 import { configRows, printConfig, settingsHelp, valueText } from '../../src/config/show.ts';
+import { upTo } from '../counts.ts';
 import { place } from './place.ts';
 
 test('a line for each setting, with its origin', async () => {
@@ -152,7 +153,7 @@ test('any config that is accepted is printed without its secrets, and what is pr
           expect(parse(row.value)).toEqual(given[row.path]);
       }
     }),
-    { numRuns: 150 },
+    { numRuns: upTo(150, 20) },
   );
 });
 

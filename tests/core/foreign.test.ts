@@ -8,6 +8,7 @@ import { createRedactor } from '../../src/core/redact.ts';
 import { foreign } from '../../src/core/schema.ts';
 import { table } from '../../src/core/table.ts';
 import { catalog } from '../../src/tools/index.ts';
+import { upTo } from '../counts.ts';
 import { cpuNowMs } from '../fakes/cpu_time.ts';
 
 const asIs = { text: (s: string) => s, deep: <T>(v: T) => v };
@@ -79,7 +80,7 @@ describe('strip', () => {
         expect(once).not.toMatch(FORBIDDEN);
         expect(strip(once)).toBe(once);
       }),
-      { numRuns: 2_000 },
+      { numRuns: upTo(2_000, 300) },
     );
   });
 
@@ -272,7 +273,7 @@ describe('fence', () => {
         // As many ends as beginnings, and never one that the foreign text wrote.
         expect(text.split(`⟦/untrusted ${nonce}⟧`).length).toBe(text.split(`⟦untrusted ${nonce} `).length);
       }),
-      { numRuns: 400 },
+      { numRuns: upTo(400, 100) },
     );
   });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRedactor, hasMark, MARK } from '../../src/core/redact.ts';
+import { upTo } from '../counts.ts';
 import { cpuNowMs } from '../fakes/cpu_time.ts';
 import { alnum, ORDINARY, secrets } from './redact_corpus.ts';
 
@@ -233,7 +234,7 @@ describe('properties', () => {
         const once = redactor.text(s);
         expect(redactor.text(once)).toBe(once);
       }),
-      { numRuns: 3000, seed: 2026 },
+      { numRuns: upTo(3_000, 500), seed: 2026 },
     );
   });
 
@@ -245,7 +246,7 @@ describe('properties', () => {
       fc.property(messy, (s) => {
         expect(redactor.text(awake + s)).toBe(awake + redactor.text(s));
       }),
-      { numRuns: 2000, seed: 2026 },
+      { numRuns: upTo(2_000, 400), seed: 2026 },
     );
   });
 
@@ -256,7 +257,7 @@ describe('properties', () => {
         const once = r.deep(v);
         expect(r.deep(once)).toEqual(once);
       }),
-      { numRuns: 400, seed: 2026 },
+      { numRuns: upTo(400, 80), seed: 2026 },
     );
   });
 
@@ -292,7 +293,7 @@ describe('properties', () => {
         const all = strings.join('\n');
         for (const s of hidden) expect(all).not.toContain(s);
       }),
-      { numRuns: 500, seed: 2026 },
+      { numRuns: upTo(500, 100), seed: 2026 },
     );
   });
 });

@@ -9,6 +9,7 @@ import { ChangeAnswer } from '../../src/core/schema.ts';
 import { diffLines } from '../../src/insight/diff.ts';
 import { difference } from '../../src/insight/diff_text.ts';
 import { secrets } from '../core/redact_corpus.ts';
+import { upTo } from '../counts.ts';
 import { cpuNowMs } from '../fakes/cpu_time.ts';
 import { dice, madeFile } from './made_files.ts';
 
@@ -36,7 +37,7 @@ describe('lines', () => {
         expect([...out, ...a.slice(at)]).toEqual(b);
         if (!hurried) expect(cost).toBe(a.length + b.length - 2 * common(a, b));
       }),
-      { numRuns: 2_000 },
+      { numRuns: upTo(2_000, 400) },
     );
   });
 

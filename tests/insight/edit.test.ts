@@ -6,6 +6,7 @@ import { toOpsError } from '../../src/core/errors.ts';
 import { applyEdits, type Edit } from '../../src/insight/edit.ts';
 import { linesOf } from '../../src/insight/edit_lines.ts';
 import { nearestTo } from '../../src/insight/edit_near.ts';
+import { upTo } from '../counts.ts';
 import { cpuNowMs } from '../fakes/cpu_time.ts';
 import { dice, madeFile } from './made_files.ts';
 
@@ -189,7 +190,7 @@ describe('several edits', () => {
           expect(inOne.equals(oneByOne)).toBe(true);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: upTo(300, 60) },
     );
   });
 });

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { lineDiff, unified } from '../../src/setup/clients/difference.ts';
 import { parseSettings, put, takeOut } from '../../src/setup/clients/edit.ts';
 import type { Addition, ClientSpec, Spot } from '../../src/setup/clients/spec.ts';
+import { upTo } from '../counts.ts';
 
 type Format = ClientSpec['format'];
 const SPOTS: Record<Format, Spot> = {
@@ -312,7 +313,7 @@ test.each<[Format, fc.Arbitrary<string>]>([
       expect(gone.filter((l) => !/^\uFEFF?(?:\/\*.*\*\/ | b \*\/ )?\{.*\}/s.test(l.text))).toEqual([]);
       remove(format, made.text, [null]);
     }),
-    { numRuns: 200, seed: 20_261_121 },
+    { numRuns: upTo(200, 50), seed: 20_261_121 },
   );
-  expect(written).toBeGreaterThan(180);
+  expect(written).toBeGreaterThan(upTo(180, 45));
 });

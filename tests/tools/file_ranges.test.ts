@@ -1,4 +1,4 @@
-/** A thousand files of every encoding and line end, each asked for by lines, from the end, by match and by bytes, against plain splitting. */
+/** Files of every encoding and line end, each asked for by lines, from the end, by match and by bytes, against plain splitting. */
 import fs from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -7,6 +7,7 @@ import { requiredText } from '../../src/insight/regex_text.ts';
 import { lineAfter, lineBefore, sniffText } from '../../src/insight/text_encoding.ts';
 import { cleanLines, partOf } from '../../src/insight/text_lines.ts';
 import { type FileReadAnswer, fileRead } from '../../src/tools/file_read.ts';
+import { upTo } from '../counts.ts';
 import { ask } from './context.ts';
 import { type Folder, folder } from './files_in.ts';
 
@@ -16,7 +17,7 @@ beforeAll(() => {
 });
 afterAll(() => f.end());
 
-const FILES = 1_000;
+const FILES = upTo(1_000, 60);
 const ENCODINGS = ['utf-8', 'utf-8 with BOM', 'utf-16le', 'utf-16be', 'latin1'] as const;
 const LETTERS = ['a', 'b', 'x', 'Needle', ' ', '1', 'ä', '名', '𝒳', '.'];
 
@@ -104,7 +105,7 @@ test('bytes are those of the file, to whole characters', async () => {
       while (to < bytes.length && ((bytes[to] ?? 0) & 0xc0) === 0x80) to++;
       expect(shown(data).join('\n')).toBe(bytes.subarray(from, to).toString());
     }),
-    { numRuns: 200 },
+    { numRuns: upTo(200, 50) },
   );
 }, 60_000);
 
@@ -137,7 +138,7 @@ test('lines keep their numbers, whatever redaction makes of them, and no part sh
         if (c.text !== c.seen && c.seen.includes('hunter2')) expect(part).not.toMatch(/hun|unt|nte|ter2/);
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: upTo(2_000, 300) },
   );
 });
 
@@ -171,7 +172,7 @@ test('a text that an expression must hold is in all that it matches', async () =
       const body = parts.join('');
       if (needed !== null && RE2JS.compile(pattern).test(body)) expect(body).toContain(needed);
     }),
-    { numRuns: 5_000 },
+    { numRuns: upTo(5_000, 1_000) },
   );
 });
 
@@ -193,7 +194,7 @@ test('lines in bytes: where they begin before and behind a place', () => {
         expect(lineBefore(even, 0, from, encoding)).toBe(ends.findLast((e) => e <= from) ?? 0);
       }
     }),
-    { numRuns: 2_000 },
+    { numRuns: upTo(2_000, 300) },
   );
   expect(sniffText(Uint8Array.from([0, 1, 2, 3]), true)).toBeNull();
 });

@@ -3,6 +3,7 @@ import type { ContainerHost, LogLine } from '../../src/core/docker.ts';
 import { OpsError } from '../../src/core/errors.ts';
 import { riskOf, scopesOfCall } from '../../src/core/tool.ts';
 import { type LogAnswer, logQuery } from '../../src/tools/log_query.ts';
+import { upTo } from '../counts.ts';
 import { fakeDocker } from '../fakes/docker.ts';
 import { FAKE_NOW_MS, fakeContainer, fakeEngine, fakeStatus } from '../fakes/docker_parts.ts';
 import { fakeHost } from '../fakes/host.ts';
@@ -385,7 +386,7 @@ describe('what others wrote, through the door', () => {
     const solid = await through([line('x'.repeat(1_048_576), 0)], {});
     expect(bytes(solid)).toBeLessThanOrEqual(16 * 1024);
 
-    const tiny = Array.from({ length: 1_000_000 }, (_, i) => line(String(i % 7), i / 1000));
+    const tiny = Array.from({ length: upTo(1_000_000, 400_000) }, (_, i) => line(String(i % 7), i / 1000));
     const swarm = await through(tiny, { since: '2026-11-20T11:00:00Z', limit: 1_000 });
     expect(bytes(swarm)).toBeLessThanOrEqual(16 * 1024);
     expect(swarm.data.entries).toBeGreaterThan(300_000);

@@ -57,7 +57,8 @@ export async function house(
     },
   });
   const catalog = { tools: [fileDownload, fileUpload, resultQuery, undo], resources: [], prompts: [] };
-  const app = await createApp({ loaded, log: quiet, role: 'serve', version: 'test', catalog });
+  // A server's app would ask this machine at once for packages and hardware, with programs that no test here looks at.
+  const app = await createApp({ loaded, log: quiet, role: 'stdio', version: 'test', catalog });
   const { http } = app.config;
   const face = createHttp({
     door: app.door,
