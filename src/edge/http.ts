@@ -298,10 +298,10 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
     fetch: app.fetch,
     fast: (incoming, outgoing, otherwise) =>
       early.take(incoming, outgoing) ||
+      fast.take(incoming, outgoing, otherwise) ||
       files?.take(incoming, outgoing) ||
       measured?.take(incoming, outgoing) ||
-      decided?.take(incoming, outgoing) ||
-      fast.take(incoming, outgoing, otherwise),
+      decided?.take(incoming, outgoing) === true,
     patient: (socket) => files?.patient(socket) === true,
     connections: { perAddress: http.connectionsPerAddress, inAll: http.connections ?? 1_024 },
     manyBehind: createTrusts(http.trustedProxies ?? []),

@@ -79,7 +79,8 @@ export async function run(call: Call, p: Policy, e: Engine): Promise<Outcome> {
       const as = tool.change?.actsAs?.(input, { receipts: receiptsFor(who, p) });
       const risk = as?.risk ?? riskOf(tool, input);
       const targets = as?.targets ?? tool.targets?.(input) ?? [];
-      Object.assign(facts, { risk, targets });
+      facts.risk = risk;
+      facts.targets = targets;
 
       // 5. authorize these arguments: what they need beyond the least scope, and no redacted text written back
       const scopes = as?.scopes ?? scopesOfCall(tool, input);

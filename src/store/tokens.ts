@@ -4,7 +4,7 @@
  * or revoked holds at once in every running process. A file we cannot trust refuses all tokens.
  */
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { type BigIntStats, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { Log } from '../core/call.ts';
@@ -71,11 +71,14 @@ const File = z.strictObject({
 });
 
 interface Loaded {
-  /** What the file was like when it was read; `''` is no file. */
-  seen: string;
+  /** What the file was like when it was read; null: there is none. */
+  stat: BigIntStats | null;
   tokens: { record: TokenRecord; hash: Buffer }[];
   problem: OpsError | null;
 }
+
+const isSame = (a: BigIntStats, b: BigIntStats): boolean =>
+  a.ctimeNs === b.ctimeNs && a.mtimeNs === b.mtimeNs && a.ino === b.ino && a.size === b.size && a.dev === b.dev;
 
 export function openTokens(
   state: StateDir,
@@ -99,12 +102,12 @@ export function openTokens(
   }
 
   function look(): Loaded {
-    let seen = '';
+    let stat: BigIntStats | null = null;
     let refusal: OpsError | null = null;
     try {
       const s = statSync(path, { bigint: true });
-      seen = `${s.dev}:${s.ino}:${s.size}:${s.mtimeNs}:${s.ctimeNs}`;
-      if (loaded?.seen === seen) return loaded;
+      if (loaded?.stat && isSame(loaded.stat, s)) return loaded;
+      stat = s;
       const us = process.geteuid?.() ?? 0;
       if (!s.isFile()) refusal = refuse('is not a file', `rm -r ${path}`);
       else if (Number(s.uid) !== us) refusal = refuse(`belongs to uid ${s.uid}, not to ${us}`, `chown ${us} ${path}`);
@@ -116,23 +119,23 @@ export function openTokens(
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
         return {
-          seen: '?',
+          stat: null,
           tokens: [],
           problem: refuse(`cannot be read (${(error as Error).message})`, `ls -l ${path}`),
         };
-      if (loaded?.seen === '') return loaded;
+      if (loaded && loaded.stat === null) return loaded;
     }
-    loaded = refusal ? { seen, tokens: [], problem: refusal } : parse(seen);
+    loaded = refusal ? { stat, tokens: [], problem: refusal } : parse(stat);
     if (loaded.problem) log.error({ path, hint: loaded.problem.details.hint }, loaded.problem.message);
     return loaded;
   }
 
-  function parse(seen: string): Loaded {
-    if (seen === '') return { seen, tokens: [], problem: null };
+  function parse(stat: BigIntStats | null): Loaded {
+    if (stat === null) return { stat, tokens: [], problem: null };
     try {
       const { tokens } = File.parse(JSON.parse(readFileSync(path, 'utf8')));
       return {
-        seen,
+        stat,
         problem: null,
         tokens: tokens.map(({ hash, scopes, ...rest }) => ({
           record: recordOf({ ...rest, extra: scopes }, hash),
@@ -142,7 +145,7 @@ export function openTokens(
     } catch {
       // What stands in the file is not repeated: it may be a secret in the wrong place.
       return {
-        seen,
+        stat,
         tokens: [],
         problem: refuse('is damaged', `mv ${path} ${path}.damaged, then add the tokens anew`),
       };

@@ -26,6 +26,8 @@ const MOST_BYTES = 16 * 1024 ** 3;
 /** Names that are kept for result_query; and files whose lines are read again. */
 const ROWS = 2_000;
 const MOST_FILES = 200;
+/** Also for one that asks for few: a file whose match redaction hides counts among these, and one too many would tell that it has it. */
+const LEAST_FILES = 64;
 /** Of one file; file_read has the others. */
 const LINES_EACH = 2;
 const LINE_CHARS = 1_200;
@@ -105,7 +107,7 @@ export const fileSearch = defineRead({
     const what = whatOf(i, ctx.now());
     const bounds = {
       depth: MOST_DEPTH,
-      limit: i.grep === undefined ? ROWS : Math.min(MOST_FILES, i.limit * 3),
+      limit: i.grep === undefined ? ROWS : Math.min(MOST_FILES, Math.max(LEAST_FILES, i.limit * 3)),
       maxEntries: MOST_ENTRIES,
       maxBytes: MOST_BYTES,
       maxMs: WALK_MS,
