@@ -21,6 +21,7 @@ import { openSyslog, type Syslog, syslogTrouble } from './host/syslog.ts';
 import type { NotifyOptions } from './host/systemd_notify.ts';
 import { createAccess } from './policy/access.ts';
 import { bearerPrincipal, cliPrincipal, stdioPrincipal, withGrants } from './policy/authenticate.ts';
+import { machineClock as clock } from './policy/clock.ts';
 import { createCoalescer } from './policy/coalesce.ts';
 import type { Deciding } from './policy/deciding.ts';
 import { createExplain, type Explain } from './policy/explain.ts';
@@ -29,7 +30,7 @@ import { createMeasures, type MeasureDesk } from './policy/measures.ts';
 import { createMetrics } from './policy/metrics.ts';
 import { createParts } from './policy/parts.ts';
 import { createDoor } from './policy/pipeline.ts';
-import type { Clock, Door, Policy } from './policy/ports.ts';
+import type { Door, Policy } from './policy/ports.ts';
 import { createProbing } from './policy/probing.ts';
 import { createRate } from './policy/rate.ts';
 import { createRefusals } from './policy/refusals.ts';
@@ -127,15 +128,6 @@ function syslogFor(how: Loaded['config']['audit']['heads'], log: Log): Syslog | 
     log.warn({ why: trouble }, 'audit.heads is syslog, and heads of the audit cannot be told there');
   return null;
 }
-
-const clock: Clock = {
-  now: Date.now,
-  elapsed: () => performance.now(),
-  after(ms, fire) {
-    const timer = setTimeout(fire, ms);
-    return () => clearTimeout(timer);
-  },
-};
 
 export async function createApp(o: {
   loaded: Loaded;

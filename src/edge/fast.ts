@@ -15,6 +15,7 @@ import {
 } from '@modelcontextprotocol/server';
 import type { Call, Log, Narrow, Outcome, Principal } from '../core/call.ts';
 import { OpsError } from '../core/errors.ts';
+import { machineClock } from '../policy/clock.ts';
 import type { Door } from '../policy/ports.ts';
 import { type Behind, faultOf, isRecord, REVISION } from './behind.ts';
 import type { Challenges } from './challenges.ts';
@@ -173,16 +174,16 @@ export function createFast(o: FastOptions): Fast {
   async function answer(asked: Asked, call: Call, visit: Visit, outgoing: ServerResponse): Promise<void> {
     const stop = new AbortController();
     const left = () => {
-      clearTimeout(timer);
+      answered();
       clearInterval(alive);
       if (underWay.delete(stop)) stop.abort(new DOMException('The caller cancelled.', 'AbortError'));
     };
     let alive: NodeJS.Timeout | undefined;
-    const timer = setTimeout(() => {
+    const answered = machineClock.roughly(o.streamAfterMs ?? STREAM_AFTER_MS, () => {
       outgoing.writeHead(200, [...streamed, ...rateFields(visit)]);
       outgoing.write(': working\n\n');
       alive = setInterval(() => outgoing.write(': keepalive\n\n'), KEEP_ALIVE_MS);
-    }, o.streamAfterMs ?? STREAM_AFTER_MS);
+    });
     underWay.add(stop);
     outgoing.once('close', left);
     // A client that left while its body was being read has had its `close`.
@@ -190,7 +191,7 @@ export function createFast(o: FastOptions): Fast {
     call.signal = stop.signal;
     const text = await said(asked, call);
     underWay.delete(stop);
-    clearTimeout(timer);
+    answered();
     clearInterval(alive);
     if (outgoing.destroyed) return;
     if (outgoing.headersSent) {

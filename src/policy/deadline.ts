@@ -19,7 +19,7 @@ export function deadline(caller: AbortSignal, timeoutMs: number, clock: Clock): 
   const left = () => controller.abort(caller.reason);
   if (caller.aborted) left();
   else caller.addEventListener('abort', left, { once: true });
-  const cancelTimer = clock.after(timeoutMs, () =>
+  const cancelTimer = (clock.roughly ?? clock.after)(timeoutMs, () =>
     controller.abort(new DOMException(`Took longer than ${timeoutMs} ms.`, 'TimeoutError')),
   );
   const detach = () => caller.removeEventListener('abort', left);

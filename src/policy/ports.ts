@@ -86,6 +86,8 @@ export interface Clock {
   elapsed(): number;
   /** Calls back after ms; the result cancels. */
   after(ms: number, fire: () => void): () => void;
+  /** The same, up to a tenth of a second late: cheap for what is nearly always cancelled. Absent: `after`. */
+  roughly?(ms: number, fire: () => void): () => void;
 }
 
 export interface Rate {
