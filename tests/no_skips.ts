@@ -48,10 +48,18 @@ function told(modules: readonly TestModule[]): void {
   const twice = modules.flatMap((m) =>
     [...m.children.allTests('passed')]
       .filter((t) => t.diagnostic()?.flaky)
-      .map((t) => `${m.relativeModuleId}: ${t.fullName}`),
+      .map((t) => `${m.relativeModuleId}: ${t.fullName}${why(t.result())}`),
   );
   if (twice.length > 0)
     process.stderr.write(
       `\n${twice.length} tests passed only at the second try, which is a FAULT of theirs:\n${twice.join('\n')}\n`,
     );
+}
+
+/** What it said the first time: it may be a month until it says it again. */
+function why({ errors = [] }: { errors?: readonly { message: string; stack?: string }[] | undefined }): string {
+  const [first] = errors;
+  if (!first) return '';
+  const at = first.stack?.split('\n').find((line) => line.includes('/tests/'));
+  return `\n${`${first.message}\n${at ?? ''}`.slice(0, 2_000).replaceAll(/^/gm, '    ')}`;
 }

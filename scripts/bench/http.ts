@@ -26,6 +26,7 @@ export async function http(): Promise<Row[]> {
   const file = join(product.dir, 'answer.json');
   writeFileSync(file, JSON.stringify(answer));
   using hand = await reference('hand', file);
+  using recorded = await reference('recorded', file);
   using hono = await reference('hono', file);
   using load = generator();
   const modern = { at: product, request: modernRequest(product) };
@@ -35,6 +36,7 @@ export async function http(): Promise<Row[]> {
     sdk: { at: product, request: modern.request.replace('\r\n', '\r\nmcp-param-long-way: yes\r\n') },
     legacy: { at: product, request: legacyRequest(product) },
     hand: { at: hand, request: modern.request },
+    recorded: { at: recorded, request: modern.request },
     hono: { at: hono, request: modern.request },
   };
   for (const s of Object.values(subjects)) await load.run({ ...job(s), clients: 16, ms: WARM_MS });
@@ -67,7 +69,9 @@ export async function http(): Promise<Row[]> {
         budget: { times: 2.5, aim: 2 },
       }),
     );
-    const most = await measure(clients === 16 ? ['ours', 'hand', 'sdk', 'legacy', 'hono'] : ['ours', 'hand']);
+    const most = await measure(
+      clients === 16 ? ['ours', 'hand', 'recorded', 'sdk', 'legacy', 'hono'] : ['ours', 'hand'],
+    );
     rows.push(
       row('http', `throughput, ${at}`, most('ours', 'perSecond'), 'calls/s', {
         against: byHand(most, 'perSecond'),
@@ -86,6 +90,12 @@ export async function http(): Promise<Row[]> {
           against: byHand(most, 'us'),
         }),
         row('http', `  of a client of 2025-11-25, ${at}`, most('legacy', 'us'), 'µs', { against: byHand(most, 'us') }),
+        row('http', `  of one by hand with token and record, ${at}`, most('recorded', 'us'), 'µs', {
+          against: byHand(most, 'us'),
+        }),
+        row('http', `  throughput of that, ${at}`, most('recorded', 'perSecond'), 'calls/s', {
+          against: byHand(most, 'perSecond'),
+        }),
         row('http', `  of a bare Hono route, ${at}`, most('hono', 'us'), 'µs', { against: byHand(most, 'us') }),
       );
   }
@@ -160,7 +170,10 @@ function post(token: string, params: object, headers: string[]): string {
 
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
-async function reference(kind: 'hand' | 'hono', file: string): Promise<{ port: number; pid: number } & Disposable> {
+async function reference(
+  kind: 'hand' | 'recorded' | 'hono',
+  file: string,
+): Promise<{ port: number; pid: number } & Disposable> {
   const child = fork(here('references.ts'), [kind, file], { execArgv: FLAGS });
   const { port } = await told<{ port: number }>(child);
   return { port, pid: child.pid as number, [Symbol.dispose]: () => void child.kill('SIGKILL') };

@@ -1,14 +1,17 @@
 /**
- * The two servers that ours is measured against, each its own process: JSON-RPC written by hand on node:http (the least that
- * could be the same service, without rights, limits or a record), and a bare Hono route. Both parse the body and check the
- * arguments with the very schema of the tool, and make their answer of an object for each call, as ours does.
- *   node references.ts hand|hono ANSWER.json
+ * The servers that ours is measured against, each its own process: JSON-RPC written by hand on node:http (the least that
+ * could be the same service, without rights, limits or a record), the same with a token and a record, and a bare Hono route. All parse the
+ * body and check the arguments with the very schema of the tool, and make their answer of an object for each call, as ours does.
+ *   node references.ts hand|recorded|hono ANSWER.json
  */
-import { readFileSync } from 'node:fs';
+import { hash, timingSafeEqual } from 'node:crypto';
+import { openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono/tiny';
+import { canonical } from '../../src/core/canonical.ts';
+import { macOf } from '../../src/store/audit_chain.ts';
 import { systemMetrics } from '../../src/tools/system_metrics.ts';
 
 const [kind, file = ''] = process.argv.slice(2);
@@ -30,14 +33,56 @@ function handled({ jsonrpc, id, method, params }: Message): { status: number; bo
   return { status: 200, body: { jsonrpc: '2.0', id, result: { ...answer } } };
 }
 
+/**
+ * What may not be left out of a call whose caller is known and which is on record, as few lines as it takes: the token's hash compared, a
+ * look whether the file of tokens has changed, a count of the address, and a line that is bound to the one before it, in the file before
+ * the answer is out. No rights, no rules, no deadline, no redaction, nothing shared between calls.
+ */
+function duties(): (incoming: IncomingMessage, message: Message) => boolean {
+  const mac = macOf(Buffer.alloc(32, 7));
+  const record = openSync(`${file}.record`, 'a', 0o600);
+  const counts = new Map<string, number>();
+  let prev = mac('begin');
+  let known: Buffer | null = null;
+  let seq = 0;
+  return (incoming, message) => {
+    const address = incoming.socket.remoteAddress ?? '';
+    counts.set(address, (counts.get(address) ?? 0) + 1);
+    const asked = hash('sha256', incoming.headers.authorization ?? '', 'buffer');
+    // The first one who comes is the one who may.
+    known ??= asked;
+    if (!timingSafeEqual(known, asked) || !statSync(file, { bigint: true }).isFile()) return false;
+    const { name: tool, arguments: args } = message.params ?? {};
+    const ts = new Date().toISOString();
+    const fields = {
+      v: 1,
+      seq: ++seq,
+      ts,
+      event: 'call',
+      address,
+      who: 'token:first',
+      tool,
+      args,
+      outcome: 'done',
+      prev,
+    };
+    const text = canonical(fields);
+    prev = mac(prev + text);
+    writeSync(record, `${text.slice(0, -1)},"hash":"${prev}"}\n`);
+    return true;
+  };
+}
+
 const ready = (port: number) => process.send?.({ port });
 
-if (kind === 'hand') {
+if (kind === 'hand' || kind === 'recorded') {
+  const done = kind === 'recorded' ? duties() : () => true;
   const server = createServer((incoming: IncomingMessage, outgoing: ServerResponse) => {
     const parts: Buffer[] = [];
     incoming.on('data', (part: Buffer) => parts.push(part));
     incoming.on('end', () => {
-      const { status, body } = handled(JSON.parse(Buffer.concat(parts).toString()) as Message);
+      const message = JSON.parse(Buffer.concat(parts).toString()) as Message;
+      const { status, body } = done(incoming, message) ? handled(message) : { status: 401, body: {} };
       const text = JSON.stringify(body);
       outgoing.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
       outgoing.end(text);
