@@ -9,6 +9,11 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+const THE_FIRST_TIME = {
+  message: 'expected 1 to be 2',
+  stack: 'Error\n at /x/src/a.ts:1:1\n at /x/tests/b.test.ts:9:9\n',
+};
+
 function ended(
   file: string,
   skipped: string[],
@@ -28,6 +33,7 @@ function ended(
       (state === 'skipped' ? skipped : [...flaky, 'a good one']).map((fullName) => ({
         fullName,
         diagnostic: () => ({ flaky: flaky.includes(fullName) }),
+        result: () => ({ state: 'passed', errors: flaky.includes(fullName) ? [THE_FIRST_TIME] : undefined }),
       })),
   };
   reporter.onTestRunEnd([{ moduleId: `/x/${file}`, relativeModuleId: file, children } as unknown as TestModule]);
@@ -54,7 +60,9 @@ test('one that passed only at its second try is named, and does not fail the run
   const { failed, said } = ended('tests/docker/real.test.ts', [], undefined, ['Docker 26 > logs']);
   expect(failed).toBe(false);
   expect(said).toContain(
-    '1 tests passed only at the second try, which is a FAULT of theirs:\ntests/docker/real.test.ts: Docker 26 > logs',
+    '1 tests passed only at the second try, which is a FAULT of theirs:\ntests/docker/real.test.ts: Docker 26 > logs\n',
   );
+  // With what the first try said, and where.
+  expect(said).toContain('    expected 1 to be 2\n     at /x/tests/b.test.ts:9:9\n');
   expect(said).not.toContain('a good one');
 });
