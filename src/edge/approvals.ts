@@ -134,7 +134,7 @@ export function createApprovalRoute(o: ApprovalRouteOptions): ApprovalRoute {
     const { incoming, visit } = asked;
     const header = headerOf(incoming);
     if (token === '') return { found: await o.recognise(visit, header), of: visit };
-    const { recognised: _, principal: __, ...rest } = visit;
+    const { recognised: _, principal: __, hashed: ___, ...rest } = visit;
     // Under its hash, as any other credential: a failed try counts against the address.
     const of: Visit = { ...rest, credential: hash('sha256', token) };
     // Only what we made ourselves: anything else that is typed there by mistake must not go on to an issuer to be asked about.

@@ -64,7 +64,7 @@ interface Deciding {
 }
 
 interface Judged {
-  from: Pick<Visit, 'address' | 'key' | 'listener' | 'reachedAt' | 'credential'>;
+  from: Pick<Visit, 'address' | 'key' | 'listener' | 'reachedAt' | 'credential' | 'hashed'>;
   refused: Omit<Refusal, 'what'> | null;
 }
 
@@ -130,7 +130,7 @@ export function mount(o: HttpOptions, served: Served): HttpFace {
       key: addressKey(address),
       listener,
       ...(incoming && listener === 'tailnet' && !http.url ? { reachedAt: reachedAt(incoming) } : {}),
-      credential: credentialOf({ listener, address }, authorization),
+      ...credentialOf({ listener, address }, authorization),
     };
     const odd = incoming && gate.line(incoming, host);
     if (odd) return { from, refused: { status: 400, error: odd, code: -32_600 } };

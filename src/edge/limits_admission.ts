@@ -98,10 +98,12 @@ export function createAdmission(o: AdmissionOptions): Admission {
 export function credentialOf(
   visit: Pick<Visit, 'listener' | 'address'>,
   authorization: string | undefined,
-): string | null {
-  const bearer = authorization === undefined ? undefined : (bearerOf(authorization) ?? authorization);
-  if (bearer !== undefined) return hash('sha256', bearer);
-  return visit.listener === 'tailnet' ? `tailnet:${visit.address}` : null;
+): Pick<Visit, 'credential' | 'hashed'> {
+  const bearer = bearerOf(authorization);
+  if (bearer) return { credential: hash('sha256', bearer), hashed: bearer };
+  // Also what is malformed counts as one.
+  if (authorization !== undefined) return { credential: hash('sha256', authorization) };
+  return { credential: visit.listener === 'tailnet' ? `tailnet:${visit.address}` : null };
 }
 
 const notLooked = (refused: OpsError): Recognised => ({ refused, status: 429, sent: true });

@@ -33,7 +33,7 @@ export function createRecognise(authenticate: Authenticate, admission: Pick<Admi
       listener: visit.listener,
       address: visit.address,
       bearer,
-      ...(bearer && visit.credential ? { digest: visit.credential } : {}),
+      ...(bearer && bearer === visit.hashed && visit.credential ? { digest: visit.credential } : {}),
       header,
     });
     const told = (found: Recognised) => {

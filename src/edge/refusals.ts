@@ -20,6 +20,8 @@ export interface Visit {
   reachedAt?: string | undefined;
   /** By which its credential is remembered: SHA-256 of a bearer (limits_admission.ts); null: none was sent. */
   credential?: string | null;
+  /** The bearer whose hash that is; absent: it is none's. */
+  hashed?: string;
   /** On whose account it went, and what is left there. */
   rated?: Rated;
   /** While other instances are asked what they have counted. */

@@ -7,7 +7,9 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Principal } from '../../src/core/call.ts';
 import { createHeads } from '../../src/edge/heads.ts';
+import { createRecognise } from '../../src/edge/recognise.ts';
 import { byToken } from '../../src/policy/authenticate.ts';
+import type { Shown } from '../../src/policy/credentials.ts';
 import { rig } from '../fakes/policy.ts';
 import { stage } from '../fakes/tools.ts';
 import { who } from './fixture-door.ts';
@@ -218,4 +220,21 @@ describe('which heads are one', () => {
     const long = but(7, `Bearer ${'x'.repeat(5_000)}`);
     expect(headOf(head(long))).not.toBe(headOf(head(long)));
   });
+});
+
+test.each([
+  ['of the very bearer', { credential: 'its hash', hashed: 'one' }, 'its hash'],
+  ['of another bearer', { credential: 'its hash', hashed: 'two' }, undefined],
+  ['of nobody knows what', { credential: 'its hash' }, undefined],
+])('a hash at hand %s', (_, of, digest) => {
+  const shown: Shown[] = [];
+  const recognise = createRecognise(
+    (s) => {
+      shown.push(s);
+      return { principal: TOKENS.full as Principal };
+    },
+    { hold: () => null, told() {} },
+  );
+  recognise({ address: undefined, key: '', listener: 'tcp', recorded: false, ...of }, () => 'Bearer one');
+  expect(shown.map((s) => [s.bearer, s.digest])).toEqual([['one', digest]]);
 });
